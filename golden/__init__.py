@@ -1,0 +1,1 @@
+"""What is right: bit-exact models in NumPy, written from definitions and never from circuits."""

@@ -1,0 +1,1 @@
+"""What is built: every datapath and the parts they share, described in Amaranth."""

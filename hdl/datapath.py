@@ -1,0 +1,106 @@
+"""What a datapath tells the workbench about itself, and how datapaths are found."""
+
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from amaranth.lib.wiring import Component
+
+ENTRY_POINT_GROUP = "assay.datapaths"
+
+
+class Configuration(ABC):
+    """Parameters of one circuit: a frozen dataclass that validates itself in ``__post_init__``."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Stable name, unique within the datapath; also names its folder under ``build/``."""
+
+    @property
+    @abstractmethod
+    def testbench(self) -> str:
+        """Module of the cocotb testbench that checks this circuit."""
+
+    @property
+    @abstractmethod
+    def golden(self) -> tuple[str, ...]:
+        """Golden functions it is checked by, as ``module.function``."""
+
+    @abstractmethod
+    def build(self) -> Component:
+        """The top component."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A candidate set against its fair baseline: two configurations, by name.
+
+    published: what the paper claims, with its process, or "not available".
+    """
+
+    name: str
+    baseline: str
+    candidate: str
+    published: str = "not available"
+
+
+@dataclass(frozen=True)
+class Datapath:
+    """A datapath, as found in ``hdl/<name>/__init__.py`` under the name ``DATAPATH``.
+
+    configurations: all named instances, in the order they are reported.
+    small: the instance that simulates and maps in seconds.
+    mapped: names of the instances ``make synth`` maps. work: one unit of useful work.
+    """
+
+    name: str
+    summary: str
+    paper: str
+    work: str
+    configurations: tuple[Configuration, ...]
+    small: str
+    mapped: tuple[str, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    by_name: Mapping[str, Configuration] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_name = {configuration.name: configuration for configuration in self.configurations}
+        if len(by_name) < len(self.configurations):
+            raise ValueError(f"datapath {self.name}: two configurations have the same name")
+        compared = [n for c in self.comparisons for n in (c.baseline, c.candidate)]
+        for name in (self.small, *self.mapped, *compared):
+            if name not in by_name:
+                raise ValueError(f"datapath {self.name}: no configuration is named {name!r}")
+        object.__setattr__(self, "by_name", by_name)
+
+    def configuration(self, name: str) -> Configuration:
+        """The configuration of that name. Raises ValueError that lists the names there are."""
+        if name not in self.by_name:
+            known = "\n  ".join(self.by_name)
+            raise ValueError(f"datapath {self.name} has no configuration {name!r}; it has\n  {known}")
+        return self.by_name[name]
+
+
+def find_datapaths() -> dict[str, Datapath]:
+    """All datapaths by name: packages of ``hdl`` and the entry points of other distributions."""
+    package = import_module("hdl")
+    modules = [
+        import_module(f"hdl.{found.name}")
+        for found in pkgutil.iter_modules(package.__path__)
+        if found.ispkg
+    ]
+    found = [module.DATAPATH for module in modules if hasattr(module, "DATAPATH")]
+    found += [entry.load() for entry in entry_points(group=ENTRY_POINT_GROUP)]
+    return {datapath.name: datapath for datapath in sorted(found, key=lambda d: d.name)}
+
+
+def find_datapath(name: str) -> Datapath:
+    """The datapath of that name. Raises ValueError that lists the names there are."""
+    datapaths = find_datapaths()
+    if name not in datapaths:
+        raise ValueError(f"no datapath is named {name!r}; there are: {', '.join(datapaths)}")
+    return datapaths[name]

@@ -1,0 +1,54 @@
+"""Partial-product rows: one digit of the multiplier times the whole multiplicand."""
+
+from amaranth.hdl import Cat, Module, Signal, Value
+
+from hdl.compressor import DotDiagram
+from hdl.ent.encoding import Select
+
+#: XOR delays from a code's register to a row bit; only orders the tree's inputs.
+ROW_ARRIVAL = 4
+
+
+def product_offset(operand_bits: int) -> int:
+    """What the rows of one product add beyond it: their inverted sign bits, all set."""
+    return sum(1 << 2 * digit + operand_bits for digit in range(operand_bits // 2))
+
+
+def add_product(
+    m: Module,
+    dots: DotDiagram,
+    selects: list[Select],
+    multiplicand: Value,
+    *,
+    correct: bool,
+) -> None:
+    """Add ``product + product_offset`` of two n-bit signed operands to ``dots``.
+
+    Row i is ``digit_i * multiplicand`` in one's complement, n + 1 bits at column 2i with the
+    sign inverted. With ``correct`` each negative digit's missing 1 is added here; without it the
+    sum is short of what ``add_correction`` adds.
+    The sum is never negative and less than ``2**(2n)``.
+    """
+    for digit, select in enumerate(selects):
+        row = Signal(len(multiplicand) + 1, name=f"row_{digit}")
+        m.d.comb += row.eq(_row(select, multiplicand))
+        dots.add_word(Cat(row[:-1], ~row[-1]), 2 * digit, arrival=ROW_ARRIVAL)
+    if correct:
+        add_correction(dots, selects)
+
+
+def add_correction(dots: DotDiagram, selects: list[Select]) -> None:
+    """Add ``sum(negative_i * 4**i)``, what the one's-complement rows of a product are short of."""
+    for digit, select in enumerate(selects):
+        dots.add_bit(select.negative, 2 * digit, arrival=ROW_ARRIVAL - 2)
+
+
+def _row(select: Select, multiplicand: Value) -> Value:
+    once = Cat(multiplicand, multiplicand[-1])
+    twice = Cat(0, multiplicand)
+    one, two, negative = (
+        bit.replicate(len(once)) for bit in (select.one, select.two, select.negative)
+    )
+    if select.has_minus_two:
+        return ((once & one) | (twice & two)) ^ negative
+    return (once & one & ~negative) | (~once & negative) | (twice & two)

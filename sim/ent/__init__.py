@@ -1,0 +1,1 @@
+"""Testbenches and workloads of the EN-T datapath."""

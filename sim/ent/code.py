@@ -1,0 +1,37 @@
+"""Codes of operand A as the PEs get them, built from golden digits for testbenches.
+
+The layouts are those that ``hdl.ent.encoding.encode`` documents.
+"""
+
+import numpy as np
+
+from golden.ent import recode
+from golden.integers import Integers
+from hdl.ent.encoding import Encoding
+from hdl.ent.parameters import Parameters
+
+
+def code_words(values: Integers, parameters: Parameters) -> list[int]:
+    """What travels on the wires of operand A for each value: its code, or itself."""
+    bits = parameters.operand_bits
+    numbers = np.asarray(values, dtype=np.int64)
+    if parameters.encode_at == "pe":
+        return (numbers & (1 << bits) - 1).tolist()
+    digits = recode(numbers, bits, parameters.encoding.value)
+    if parameters.encoding is Encoding.BOOTH:
+        high = np.stack([numbers >> (2 * i + 1) & 1 for i in range(bits // 2)], axis=-1)
+        fields = (np.abs(digits) == 1) | (np.abs(digits) == 2) * 2 | high * 4
+        return _join(fields, 3)
+    if parameters.encoding is Encoding.ENT:
+        negative = numbers < 0
+        magnitude_digits = np.where(negative[..., None], -digits, digits)
+        return (np.array(_join(magnitude_digits & 3, 2)) | (negative << bits)).tolist()
+    low = np.array(_join(digits[..., :-1] & 3, 2))
+    top_two = numbers >> (bits - 2)  # arithmetic: −2 a[n−1] + a[n−2]
+    carry = digits[..., -1] - top_two
+    return (low | carry << (bits - 2) | (top_two & 3) << (bits - 1)).tolist()
+
+
+def _join(fields: Integers, bits: int) -> list[int]:
+    weights = np.int64(1) << bits * np.arange(fields.shape[-1], dtype=np.int64)
+    return np.sum(fields * weights, axis=-1, dtype=np.int64).tolist()

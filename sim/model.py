@@ -1,0 +1,196 @@
+"""From RTLIL to a program that simulates it."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cocotb_tools.config
+
+from sim.cache import build_once, fingerprint, fingerprint_files
+from sim.paths import BUILD
+from sim.ports import Port, top_ports
+from sim.tools import compiler, run, run_yosys, verilator_environment, verilator_root, versions
+
+RUNTIME = Path(__file__).parent / "runtime"
+OPTIMIZATION = "-O1"
+# Amaranth's Verilog is correct by construction; these only question its style.
+VERILATOR_FLAGS = (
+    "--cc -O3 --no-timing --x-assign fast --prefix Vdesign --top-module top "
+    "-Wno-fatal -Wno-lint -Wno-style -Wno-UNOPTFLAT"
+).split()
+_KEPT_MODULE = re.compile(r"attribute \\keep_hierarchy 1\n(?:attribute .*\n)*module \\(\S+)\n")
+
+
+def write_verilog(rtlil: str, folder: Path) -> Path:
+    """``top.v`` in ``folder``, equal to the exported design."""
+    source, target = folder / "top.il", folder / "top.v"
+    source.write_text(rtlil)
+    commands = [
+        f"read_rtlil {source}",
+        "hierarchy -check -top top",
+        "proc",
+        f"write_verilog -noattr -norename {target}",
+    ]
+    run_yosys(commands, folder / "yosys.log")
+    return target
+
+
+def build_simulator(rtlil: str, folder: Path, *, waves: bool = False) -> Path:
+    """A program that runs cocotb testbenches on the design; cached in ``folder`` by content."""
+
+    def build(unfinished: Path) -> None:
+        ports = top_ports(rtlil)
+        verilog = write_verilog(rtlil, unfinished)
+        public = "\n".join(
+            f'public_flat_rw -module "top" -var "{port.name}"' for port in ports
+        )
+        # Blocks are not traced inside, so a build for waves goes without them.
+        blocks = [] if waves else _repeated_modules(rtlil)
+        flags = ["--vpi", *(["--trace-fst", "--trace-structs"] if waves else [])]
+        objects = compile_model(verilog, ports, unfinished, flags, blocks, public)
+        libraries = cocotb_tools.config.libs_dir
+        run(
+            [
+                *(compiler(), *objects, RUNTIME / "design.cpp", *_include_flags(unfinished, waves)),
+                *(OPTIMIZATION, runtime_library(waves)),
+                *(f"-L{libraries}", f"-Wl,-rpath,{libraries}", "-lcocotbvpi_verilator"),
+                *("-pthread", "-o", unfinished / "simulator"),
+            ],
+            log=unfinished / "compile.log",
+        )
+
+    key = fingerprint(rtlil, _build_fingerprint(), str(waves))
+    return build_once(folder / key, build) / "simulator"
+
+
+def compile_model(
+    verilog: Path,
+    ports: tuple[Port, ...],
+    folder: Path,
+    flags: list[str],
+    blocks: list[str],
+    configuration: str = "",
+) -> list[Path]:
+    """Verilate ``verilog`` and compile the model; modules in ``blocks`` are compiled only once."""
+    lines = ["`verilator_config", *(f'hier_block -module "{block}"' for block in blocks)]
+    control = folder / "design.vlt"
+    control.write_text("\n".join([*lines, configuration, ""]))
+    model = folder / "model"
+    run(
+        [
+            verilator_root() / "bin" / "verilator_bin",
+            *VERILATOR_FLAGS,
+            *flags,
+            *(["--hierarchical"] if blocks else []),
+            *("--Mdir", model, control, verilog),
+        ],
+        log=folder / "verilator.log",
+        environment=verilator_environment(),
+    )
+    (folder / "ports.h").write_text(_ports_header(ports))
+    waves = "--trace-fst" in flags
+    parts = [model, *(model / f"V{block}" for block in blocks)]
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda part: _compile_part(part, waves), parts))
+
+
+def _compile_part(folder: Path, waves: bool) -> Path:
+    sources = sorted(folder.glob("*.cpp"))
+    together = folder / "all.cc"
+    together.write_text("".join(f'#include "{source.name}"\n' for source in sources))
+    target = folder / "all.o"
+    run(
+        [compiler(), OPTIMIZATION, *_include_flags(folder, waves), "-c", together, "-o", target],
+        log=folder / "compile.log",
+    )
+    return target
+
+
+def runtime_library(waves: bool = False) -> Path:
+    """Verilator's runtime and cocotb's main program, compiled once for all designs."""
+    include = verilator_root() / "include"
+    main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+    names = ["verilated", "verilated_vpi", "verilated_dpi", "verilated_threads"]
+    sources = [*(include / f"{name}.cpp" for name in names), main]
+    if waves:
+        sources.append(include / "verilated_fst_c.cpp")
+
+    def build(unfinished: Path) -> None:
+        def compile_one(source: Path) -> Path:
+            target = unfinished / f"{source.stem}.o"
+            run(
+                [compiler(), "-O2", *_include_flags(RUNTIME, waves), "-c", source, "-o", target],
+                log=unfinished / f"{source.stem}.log",
+            )
+            return target
+
+        with ThreadPoolExecutor() as pool:
+            objects = list(pool.map(compile_one, sources))
+        # One relocatable object keeps cocotb's main, which nothing refers to.
+        run(
+            [compiler(), "-r", "-nostdlib", "-o", unfinished / "runtime.o", *objects],
+            log=unfinished / "link.log",
+        )
+
+    key = fingerprint(_build_fingerprint(), str(waves))
+    return build_once(BUILD / "runtime" / key, build) / "runtime.o"
+
+
+def replay_library() -> Path:
+    """Verilator's runtime for a replay, without cocotb."""
+    include = verilator_root() / "include"
+
+    def build(unfinished: Path) -> None:
+        objects = []
+        for name in ("verilated", "verilated_dpi", "verilated_threads"):
+            objects.append(unfinished / f"{name}.o")
+            command = [compiler(), "-O2", *_include_flags(RUNTIME, False), "-c"]
+            run(
+                [*command, include / f"{name}.cpp", "-o", objects[-1]],
+                log=unfinished / f"{name}.log",
+            )
+        run(
+            [compiler(), "-r", "-nostdlib", "-o", unfinished / "runtime.o", *objects],
+            log=unfinished / "link.log",
+        )
+
+    key = fingerprint(_build_fingerprint(), "replay")
+    return build_once(BUILD / "runtime" / key, build) / "runtime.o"
+
+
+def _repeated_modules(rtlil: str) -> list[str]:
+    """Modules kept as blocks that occur more than once."""
+    return [
+        name
+        for name in _KEPT_MODULE.findall(rtlil)
+        if len(re.findall(rf"^  cell \\{re.escape(name)} ", rtlil, re.MULTILINE)) > 1
+    ]
+
+
+def _include_flags(folder: Path, waves: bool) -> list[str | Path]:
+    include = verilator_root() / "include"
+    defines = {"VM_COVERAGE": 0, "VM_SC": 0, "VM_TIMING": 0}
+    defines |= {"VM_TRACE": int(waves), "VM_TRACE_FST": int(waves)}
+    return [
+        "-std=gnu++17",
+        *(f"-D{name}={value}" for name, value in defines.items()),
+        *(f"-I{path}" for path in (folder, folder / "model", RUNTIME, include, include / "vltstd")),
+    ]
+
+
+def _ports_header(ports: tuple[Port, ...]) -> str:
+    recorded = [port for port in ports if port.name != "clk"]
+    header = " ".join(f"{port.name}:{port.width}" for port in recorded)
+    groups = {
+        "ASSAY_INPUTS": [port.member for port in recorded if port.is_input],
+        "ASSAY_OUTPUTS": [port.member for port in recorded if not port.is_input],
+    }
+    lines = [f'#define ASSAY_HEADER "{header}\\n"']
+    for name, members in groups.items():
+        lines.append(f"#define {name}(DO) " + " ".join(f"DO({member})" for member in members))
+    return "\n".join([*lines, ""])
+
+
+def _build_fingerprint() -> str:
+    sources = fingerprint_files([*RUNTIME.iterdir(), Path(__file__)])
+    return fingerprint(sources, str(versions()), compiler(), str(VERILATOR_FLAGS))

@@ -1,0 +1,201 @@
+"""Runs the testbench of one configuration and records what it found."""
+
+import json
+import shutil
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+
+from hdl.datapath import Datapath
+from hdl.export import export
+from sim.bench import CONFIGURATION_VARIABLE, DATAPATH_VARIABLE, RESULT_VARIABLE
+from sim.cache import fingerprint, fingerprint_files, write_atomically
+from sim.model import build_simulator
+from sim.paths import ROOT, configuration_folder
+from sim.tools import ToolError, cocotb_environment, run, versions
+
+DEFAULT_SEED = 1
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """One run of one configuration. ``verdict`` is "pass" or "fail".
+
+    checks: comparisons made. cycles, work: of the stretch that shows sustained throughput.
+    simulated_cycles: of the whole run. seconds: of the run, without the build.
+    circuit: fingerprint of the exported design. key: fingerprint of all that the run depends on.
+    """
+
+    datapath: str
+    config: str
+    seed: int
+    verdict: str
+    checks: int
+    cycles: int
+    work: int
+    unit: str
+    work_per_cycle: float
+    simulated_cycles: int
+    seconds: float
+    build_seconds: float
+    circuit: str
+    key: str
+    message: str = ""
+    figures: dict[str, float] | None = None
+
+    @property
+    def replay(self) -> str:
+        """The command that repeats the run with waves."""
+        return f"make waves DATAPATH={self.datapath} CONFIG={self.config} SEED={self.seed}"
+
+
+def simulate(
+    datapath: Datapath,
+    name: str,
+    seed: int = DEFAULT_SEED,
+    *,
+    waves: bool = False,
+    force: bool = False,
+    environment: dict[str, str] | None = None,
+) -> SimulationResult:
+    """Build and run the testbench of configuration ``name``, unless nothing changed since."""
+    folder = configuration_folder(datapath.name, name) / "sim"
+    record = folder / f"seed-{seed}" / "result.json"
+    key = run_key(datapath, name, seed, environment)
+    if not (force or waves) and (known := load(record)) and known.key == key:
+        return known
+    started = time.monotonic()
+    configuration = datapath.configuration(name)
+    rtlil = export(configuration.build())
+    simulator = build_simulator(rtlil, folder, waves=waves)
+    built = time.monotonic()
+    target = folder / (f"seed-{seed}-waves" if waves else f"seed-{seed}")
+    outcome = _run_testbench(
+        simulator, datapath.name, name, configuration.testbench, seed, target, waves, environment
+    )
+    figures = outcome["figures"]
+    work, cycles = int(figures.pop("work", 0)), int(figures.pop("cycles", 0))
+    result = SimulationResult(
+        datapath=datapath.name,
+        config=name,
+        seed=seed,
+        verdict="fail" if outcome["message"] else "pass",
+        checks=sum(test["checks"] for test in outcome["tests"].values()),
+        cycles=cycles,
+        work=work,
+        unit=datapath.work,
+        work_per_cycle=round(work / cycles, 4) if cycles else 0.0,
+        simulated_cycles=sum(test["cycles"] for test in outcome["tests"].values()),
+        seconds=round(time.monotonic() - built, 2),
+        build_seconds=round(built - started, 2),
+        circuit=fingerprint(rtlil),
+        key=key,
+        message=outcome["message"],
+        figures=figures,
+    )
+    write_atomically(target / "result.json", json.dumps(asdict(result), indent=1))
+    return result
+
+
+def stimulus_file(result: SimulationResult) -> Path:
+    """Recorded ports of a run, cycle by cycle."""
+    folder = configuration_folder(result.datapath, result.config) / "sim"
+    return folder / f"seed-{result.seed}" / "ports.bin"
+
+
+def waves_file(result: SimulationResult) -> Path:
+    folder = configuration_folder(result.datapath, result.config) / "sim"
+    return folder / f"seed-{result.seed}-waves" / "waves.fst"
+
+
+def load(record: Path) -> SimulationResult | None:
+    try:
+        return SimulationResult(**json.loads(record.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def run_key(
+    datapath: Datapath, name: str, seed: int, environment: dict[str, str] | None = None
+) -> str:
+    """Fingerprint of every source that this run depends on."""
+    own = import_module(type(datapath.configuration(name)).__module__).__package__ or ""
+    files = [
+        file
+        for top in ("hdl", "golden", "sim")
+        for pattern in ("*", f"{own.rpartition('.')[2]}/**/*")
+        for file in (ROOT / top).glob(pattern)
+        if file.is_file() and file.suffix in (".py", ".npz", ".h", ".cpp")
+    ]
+    files += (ROOT / "sim" / "runtime").iterdir()
+    described = repr(datapath.configuration(name))
+    return fingerprint(
+        fingerprint_files(files), str(versions()), described, str(seed), str(environment)
+    )
+
+
+def _run_testbench(
+    simulator: Path,
+    datapath: str,
+    name: str,
+    testbench: str,
+    seed: int,
+    target: Path,
+    waves: bool,
+    environment: dict[str, str] | None,
+) -> dict:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=target.parent))
+    try:
+        variables = {
+            **cocotb_environment(),
+            **(environment or {}),
+            DATAPATH_VARIABLE: datapath,
+            CONFIGURATION_VARIABLE: name,
+            RESULT_VARIABLE: str(work / "tests.json"),
+            "ASSAY_RECORD": str(work / "ports.bin"),
+            "COCOTB_RANDOM_SEED": str(seed),
+            "COCOTB_RESULTS_FILE": str(work / "results.xml"),
+            "COCOTB_TEST_MODULES": testbench,
+            "COCOTB_TOPLEVEL": "top",
+            "COCOTB_TRUST_INERTIAL_WRITES": "1",
+            "COCOTB_REWRITE_ASSERTION_FILES": "",
+            "COCOTB_ANSI_OUTPUT": "0",
+        }
+        command: list[str | Path] = [simulator.resolve()]
+        if waves:
+            command += ["--trace", "--trace-file", work / "waves.fst"]
+        crash = ""
+        try:
+            run(command, log=work / "log.txt", cwd=work, environment=variables)
+        except ToolError as error:
+            crash = str(error)
+        outcome = _read_outcome(work, crash)
+        shutil.rmtree(target, ignore_errors=True)
+        work.rename(target)
+        return outcome
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _read_outcome(work: Path, crash: str) -> dict:
+    tests = work / "tests.json"
+    outcome = json.loads(tests.read_text()) if tests.exists() else {"tests": {}, "figures": {}}
+    outcome["message"] = _first_failure(work / "results.xml") or crash
+    if not outcome["message"] and not outcome["tests"]:
+        outcome["message"] = "the testbench ran no test"
+    return outcome
+
+
+def _first_failure(results: Path) -> str:
+    if not results.exists():
+        return "the simulation ended without a result"
+    for case in ElementTree.parse(results).iter("testcase"):
+        for kind in ("failure", "error"):
+            if (found := case.find(kind)) is not None:
+                text = found.get("error_msg") or found.get("message") or found.text or kind
+                return f"{case.get('name')}: {text.strip()}"
+    return ""
