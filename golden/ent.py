@@ -137,7 +137,7 @@ def multiply_streams(
 
     A tile ends with the first ``last`` on either stream; the rest of the longer one is dropped.
     """
-    tiles = []
+    tiles: list[Tile] = []
     left, right = list(a), list(b)
     while True:
         length_a, length_b = _tile_length(left), _tile_length(right)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 
 from amaranth.lib.wiring import Component
 
@@ -22,8 +23,8 @@ class Configuration(ABC):
 
     @property
     @abstractmethod
-    def testbench(self) -> str:
-        """Module of the cocotb testbench that checks this circuit."""
+    def testbenches(self) -> tuple[str, ...]:
+        """Modules of the cocotb testbenches that check this circuit."""
 
     @property
     @abstractmethod
@@ -81,7 +82,9 @@ class Datapath:
         """The configuration of that name. Raises ValueError that lists the names there are."""
         if name not in self.by_name:
             known = "\n  ".join(self.by_name)
-            raise ValueError(f"datapath {self.name} has no configuration {name!r}; it has\n  {known}")
+            raise ValueError(
+                f"datapath {self.name} has no configuration {name!r}; it has\n  {known}"
+            )
         return self.by_name[name]
 
 
@@ -100,6 +103,10 @@ def find_datapaths() -> dict[str, Datapath]:
 
 def find_datapath(name: str) -> Datapath:
     """The datapath of that name. Raises ValueError that lists the names there are."""
+    if name.isidentifier() and find_spec(f"hdl.{name}"):
+        module = import_module(f"hdl.{name}")  # without loading all the others
+        if hasattr(module, "DATAPATH"):
+            return module.DATAPATH
     datapaths = find_datapaths()
     if name not in datapaths:
         raise ValueError(f"no datapath is named {name!r}; there are: {', '.join(datapaths)}")

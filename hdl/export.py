@@ -73,9 +73,7 @@ class Placed(Elaboratable):
         return getattr(self._ports, name)
 
     def elaborate(self, platform: object) -> Instance:
-        ports: dict[str, Value] = {
-            port: signal() for port, signal in self._module.clocks.items()
-        }
+        ports: dict[str, Value] = {port: signal() for port, signal in self._module.clocks.items()}
         for path, member, value in self._module.signature.flatten(self._ports):
             direction = "i" if member.flow is wiring.In else "o"
             ports[f"{direction}_{'__'.join(map(str, path))}"] = Value.cast(value)

@@ -13,6 +13,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
 from hdl.datapath import Configuration, find_datapath
+from sim.sources import loaded_files
 
 #: Ways in which a source pauses or a sink refuses.
 PATTERNS = ("flowing", "random", "bursts")
@@ -103,6 +104,7 @@ class Sink:
         self._payload = bench.port(f"{name}__payload")
         self._active = active_cycles(pattern, bench.rng)
         self._is_ready = False
+        self._ready.value = 0
         self._waiting: int | None = None
         self.received: list[tuple[int, int]] = []
 
@@ -158,9 +160,8 @@ class Bench:
 
     async def start(self) -> None:
         for handle in self.dut:
-            if handle._name.endswith(("__valid", "__ready")) and handle._name != "clk":
-                if _is_input(handle._name):
-                    handle.value = 0
+            if _is_handshake_input(handle._name):
+                handle.value = 0
         Clock(self.dut.clk, 10, unit="ns").start()
         await self.reset(2)
 
@@ -214,9 +215,9 @@ class Bench:
         self.figures |= {"work": work, "cycles": cycles}
 
 
-def _is_input(name: str) -> bool:
+def _is_handshake_input(name: str) -> bool:
     stream, _, end = name.rpartition("__")
-    return (end == "valid") == stream.startswith("i")
+    return end == ("valid" if stream.startswith("i") else "ready")
 
 
 def bench_test(function: Callable[[Bench], Awaitable[None]]) -> Any:
@@ -234,9 +235,15 @@ def bench_test(function: Callable[[Bench], Awaitable[None]]) -> Any:
     return wrapped
 
 
+def empty_outcome() -> dict[str, Any]:
+    """What a testbench leaves behind before its first test has passed."""
+    return {"tests": {}, "figures": {}, "sources": []}
+
+
 def _save(test: str, bench: Bench) -> None:
     file = Path(os.environ[RESULT_VARIABLE])
-    result = json.loads(file.read_text()) if file.exists() else {"tests": {}, "figures": {}}
+    result = json.loads(file.read_text()) if file.exists() else empty_outcome()
+    result["sources"] = loaded_files(bench.configuration)
     result["tests"][test] = {"checks": bench.checks, "cycles": bench.cycle}
     result["figures"] |= bench.figures
     file.write_text(json.dumps(result))

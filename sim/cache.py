@@ -19,8 +19,14 @@ def fingerprint(*parts: str | bytes) -> str:
 
 
 def fingerprint_files(files: Iterable[Path]) -> str:
-    """Short hash of the names and contents of files."""
-    return fingerprint(*(part for file in sorted(files) for part in (file.name, file.read_bytes())))
+    """Short hash of the names and contents of files, folders with all that is in them."""
+    found = sorted(
+        file
+        for path in files
+        for file in (path.rglob("*") if path.is_dir() else [path])
+        if file.is_file() and file.suffix != ".pyc"
+    )
+    return fingerprint(*(part for file in found for part in (file.name, file.read_bytes())))
 
 
 def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
@@ -36,7 +42,7 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
     try:
         build(unfinished)
         try:
-            os.rename(unfinished, folder)
+            unfinished.rename(folder)
         except OSError:
             if not folder.is_dir():  # otherwise another process was faster
                 raise
@@ -52,8 +58,8 @@ def write_atomically(file: Path, text: str) -> None:
     try:
         with os.fdopen(handle, "w") as stream:
             stream.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, file)
+        Path(name).chmod(0o644)
+        Path(name).replace(file)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -14,10 +14,21 @@ from sim.tools import compiler, run, run_yosys, verilator_environment, verilator
 RUNTIME = Path(__file__).parent / "runtime"
 OPTIMIZATION = "-O1"
 # Amaranth's Verilog is correct by construction; these only question its style.
-VERILATOR_FLAGS = (
-    "--cc -O3 --no-timing --x-assign fast --prefix Vdesign --top-module top "
-    "-Wno-fatal -Wno-lint -Wno-style -Wno-UNOPTFLAT"
-).split()
+VERILATOR_FLAGS = [
+    "--cc",
+    "-O3",
+    "--no-timing",
+    "--x-assign",
+    "fast",
+    "--prefix",
+    "Vdesign",
+    "--top-module",
+    "top",
+    "-Wno-fatal",
+    "-Wno-lint",
+    "-Wno-style",
+    "-Wno-UNOPTFLAT",
+]
 _KEPT_MODULE = re.compile(r"attribute \\keep_hierarchy 1\n(?:attribute .*\n)*module \\(\S+)\n")
 
 
@@ -41,9 +52,7 @@ def build_simulator(rtlil: str, folder: Path, *, waves: bool = False) -> Path:
     def build(unfinished: Path) -> None:
         ports = top_ports(rtlil)
         verilog = write_verilog(rtlil, unfinished)
-        public = "\n".join(
-            f'public_flat_rw -module "top" -var "{port.name}"' for port in ports
-        )
+        public = "\n".join(f'public_flat_rw -module "top" -var "{port.name}"' for port in ports)
         # Blocks are not traced inside, so a build for waves goes without them.
         blocks = [] if waves else _repeated_modules(rtlil)
         flags = ["--vpi", *(["--trace-fst", "--trace-structs"] if waves else [])]
@@ -171,10 +180,13 @@ def _include_flags(folder: Path, waves: bool) -> list[str | Path]:
     include = verilator_root() / "include"
     defines = {"VM_COVERAGE": 0, "VM_SC": 0, "VM_TIMING": 0}
     defines |= {"VM_TRACE": int(waves), "VM_TRACE_FST": int(waves)}
+    folders = [folder, folder / "model", RUNTIME, include, include / "vltstd"]
+    if waves:  # headers of lz4 and zlib for the FST writer; first, so that no others are taken
+        folders.insert(0, RUNTIME / "fst")
     return [
         "-std=gnu++17",
         *(f"-D{name}={value}" for name, value in defines.items()),
-        *(f"-I{path}" for path in (folder, folder / "model", RUNTIME, include, include / "vltstd")),
+        *(f"-I{path}" for path in folders),
     ]
 
 
@@ -192,5 +204,5 @@ def _ports_header(ports: tuple[Port, ...]) -> str:
 
 
 def _build_fingerprint() -> str:
-    sources = fingerprint_files([*RUNTIME.iterdir(), Path(__file__)])
+    sources = fingerprint_files([RUNTIME, Path(__file__)])
     return fingerprint(sources, str(versions()), compiler(), str(VERILATOR_FLAGS))

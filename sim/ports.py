@@ -22,7 +22,8 @@ class Port:
 
 def top_ports(rtlil: str) -> tuple[Port, ...]:
     """Ports of module ``top``, inputs first, each group by name."""
-    top = rtlil[rtlil.index("module \\top\n") :]
+    _, _, rest = rtlil.partition("module \\top\n")
+    top, _, _ = rest.partition("\nend\n")
     ports = [
         Port(name, int(width), direction == "input")
         for width, direction, name in _PORT.findall(top)

@@ -6,18 +6,20 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
 
 from hdl.datapath import Datapath
 from hdl.export import export
-from sim.bench import CONFIGURATION_VARIABLE, DATAPATH_VARIABLE, RESULT_VARIABLE
-from sim.cache import fingerprint, fingerprint_files, write_atomically
+from sim.bench import CONFIGURATION_VARIABLE, DATAPATH_VARIABLE, RESULT_VARIABLE, empty_outcome
+from sim.cache import fingerprint, write_atomically
 from sim.model import build_simulator
-from sim.paths import ROOT, configuration_folder
-from sim.tools import ToolError, cocotb_environment, run, versions
+from sim.paths import configuration_folder
+from sim.sources import run_key
+from sim.tools import ToolError, cocotb_environment, run
 
 DEFAULT_SEED = 1
+#: Seconds after which a simulation counts as hung.
+LONGEST_RUN = 1200
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class SimulationResult:
 
     checks: comparisons made. cycles, work: of the stretch that shows sustained throughput.
     simulated_cycles: of the whole run. seconds: of the run, without the build.
-    circuit: fingerprint of the exported design. key: fingerprint of all that the run depends on.
+    circuit: fingerprint of the exported design. sources: files the run depends on; key: their
+    fingerprint.
     """
 
     datapath: str
@@ -42,6 +45,7 @@ class SimulationResult:
     seconds: float
     build_seconds: float
     circuit: str
+    sources: list[str]
     key: str
     message: str = ""
     figures: dict[str, float] | None = None
@@ -59,22 +63,21 @@ def simulate(
     *,
     waves: bool = False,
     force: bool = False,
-    environment: dict[str, str] | None = None,
 ) -> SimulationResult:
     """Build and run the testbench of configuration ``name``, unless nothing changed since."""
     folder = configuration_folder(datapath.name, name) / "sim"
     record = folder / f"seed-{seed}" / "result.json"
-    key = run_key(datapath, name, seed, environment)
-    if not (force or waves) and (known := load(record)) and known.key == key:
+    configuration = datapath.configuration(name)
+    known = None if force or waves else load(record)
+    if known and known.key and known.key == run_key(configuration, seed, known.sources):
         return known
     started = time.monotonic()
-    configuration = datapath.configuration(name)
     rtlil = export(configuration.build())
     simulator = build_simulator(rtlil, folder, waves=waves)
     built = time.monotonic()
     target = folder / (f"seed-{seed}-waves" if waves else f"seed-{seed}")
     outcome = _run_testbench(
-        simulator, datapath.name, name, configuration.testbench, seed, target, waves, environment
+        simulator, datapath.name, name, configuration.testbenches, seed, target, waves
     )
     figures = outcome["figures"]
     work, cycles = int(figures.pop("work", 0)), int(figures.pop("cycles", 0))
@@ -92,7 +95,8 @@ def simulate(
         seconds=round(time.monotonic() - built, 2),
         build_seconds=round(built - started, 2),
         circuit=fingerprint(rtlil),
-        key=key,
+        sources=outcome["sources"],
+        key=run_key(configuration, seed, outcome["sources"]) or "",
         message=outcome["message"],
         figures=figures,
     )
@@ -118,48 +122,27 @@ def load(record: Path) -> SimulationResult | None:
         return None
 
 
-def run_key(
-    datapath: Datapath, name: str, seed: int, environment: dict[str, str] | None = None
-) -> str:
-    """Fingerprint of every source that this run depends on."""
-    own = import_module(type(datapath.configuration(name)).__module__).__package__ or ""
-    files = [
-        file
-        for top in ("hdl", "golden", "sim")
-        for pattern in ("*", f"{own.rpartition('.')[2]}/**/*")
-        for file in (ROOT / top).glob(pattern)
-        if file.is_file() and file.suffix in (".py", ".npz", ".h", ".cpp")
-    ]
-    files += (ROOT / "sim" / "runtime").iterdir()
-    described = repr(datapath.configuration(name))
-    return fingerprint(
-        fingerprint_files(files), str(versions()), described, str(seed), str(environment)
-    )
-
-
 def _run_testbench(
     simulator: Path,
     datapath: str,
     name: str,
-    testbench: str,
+    testbenches: tuple[str, ...],
     seed: int,
     target: Path,
     waves: bool,
-    environment: dict[str, str] | None,
 ) -> dict:
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=target.parent))
     try:
         variables = {
             **cocotb_environment(),
-            **(environment or {}),
             DATAPATH_VARIABLE: datapath,
             CONFIGURATION_VARIABLE: name,
             RESULT_VARIABLE: str(work / "tests.json"),
             "ASSAY_RECORD": str(work / "ports.bin"),
             "COCOTB_RANDOM_SEED": str(seed),
             "COCOTB_RESULTS_FILE": str(work / "results.xml"),
-            "COCOTB_TEST_MODULES": testbench,
+            "COCOTB_TEST_MODULES": ",".join(testbenches),
             "COCOTB_TOPLEVEL": "top",
             "COCOTB_TRUST_INERTIAL_WRITES": "1",
             "COCOTB_REWRITE_ASSERTION_FILES": "",
@@ -170,7 +153,13 @@ def _run_testbench(
             command += ["--trace", "--trace-file", work / "waves.fst"]
         crash = ""
         try:
-            run(command, log=work / "log.txt", cwd=work, environment=variables)
+            run(
+                command,
+                log=work / "log.txt",
+                cwd=work,
+                environment=variables,
+                timeout=LONGEST_RUN,
+            )
         except ToolError as error:
             crash = str(error)
         outcome = _read_outcome(work, crash)
@@ -183,7 +172,7 @@ def _run_testbench(
 
 def _read_outcome(work: Path, crash: str) -> dict:
     tests = work / "tests.json"
-    outcome = json.loads(tests.read_text()) if tests.exists() else {"tests": {}, "figures": {}}
+    outcome: dict = json.loads(tests.read_text()) if tests.exists() else empty_outcome()
     outcome["message"] = _first_failure(work / "results.xml") or crash
     if not outcome["message"] and not outcome["tests"]:
         outcome["message"] = "the testbench ran no test"

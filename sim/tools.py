@@ -70,22 +70,29 @@ def run(
     log: Path,
     cwd: Path | None = None,
     environment: dict[str, str] | None = None,
+    timeout: float | None = None,
 ) -> None:
-    """Run a command, its output in ``log``. Raises ToolError with the end of the log."""
+    """Run a command, its output in ``log``.
+
+    Raises ToolError with the end of the log if it fails or runs for more than ``timeout`` s.
+    """
     with log.open("a") as output:
-        finished = subprocess.run(
-            [str(word) for word in command],
-            cwd=cwd,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
+        try:
+            finished = subprocess.run(
+                [str(word) for word in command],
+                cwd=cwd,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired:
+            name = Path(command[0]).name
+            raise ToolError(f"{name} was stopped: not finished after {timeout:.0f} s") from None
     if finished.returncode != 0:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise ToolError(
-            f"{Path(command[0]).name} ended with status {finished.returncode}:\n{tail}"
-        )
+        raise ToolError(f"{Path(command[0]).name} ended with status {finished.returncode}:\n{tail}")
 
 
 def run_yosys(commands: Sequence[str], log: Path) -> None:

@@ -61,7 +61,10 @@ DATAPATH = Datapath(
         Comparison(f"{level}: {idea}", build(BASELINE).name, build(variant).name, PUBLISHED)
         for level, build in (
             ("PE", _pe),
-            *((f"{side}×{side}", lambda variant, side=side: _square(side, variant)) for side in SIDES),
+            *(
+                (f"{side}×{side}", lambda variant, side=side: _square(side, variant))
+                for side in SIDES
+            ),
         )
         for idea, variant in CANDIDATES.items()
     ),

@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Module, Value
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import Component, In, Out, Signature
 
@@ -27,7 +27,7 @@ class SystolicArray(Component):
 
     One beat a cycle, never stalls. Last beats must be at least R cycles apart, or their results
     meet in a column. A reset, of one cycle or more, discards the open tile: the next beat is a
-    tile's first.
+    tile's first; the first last beat must come R - 1 cycles later or more.
     """
 
     def __init__(self, parameters: Parameters, rows: int, columns: int) -> None:

@@ -10,6 +10,8 @@ from hdl.ent.pe import PE
 from hdl.ent.top import MatrixMultiplier
 
 LARGEST_SIDE = 256
+#: Depth of the largest matrix product in the real workload, the digits network.
+LONGEST_REAL_TILE = 64
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class PEConfiguration(Configuration):
         return f"pe-{self.parameters.name}"
 
     @property
-    def testbench(self) -> str:
-        return "sim.ent.pe_testbench"
+    def testbenches(self) -> tuple[str, ...]:
+        return ("sim.ent.pe_testbench",)
 
     @property
     def golden(self) -> tuple[str, ...]:
@@ -62,8 +64,12 @@ class ArrayConfiguration(Configuration):
         return f"{self.rows}x{self.columns}-{self.parameters.name}{buffered}"
 
     @property
-    def testbench(self) -> str:
-        return "sim.ent.array_testbench"
+    def testbenches(self) -> tuple[str, ...]:
+        checks = ("sim.ent.array_testbench",)
+        p = self.parameters
+        if p.operand_bits == 8 and p.longest_exact_tile >= LONGEST_REAL_TILE:
+            return (*checks, "sim.ent.digits_testbench")
+        return checks
 
     @property
     def golden(self) -> tuple[str, ...]:

@@ -4,12 +4,12 @@ A *code* is what travels to a PE; a *select* is a digit as the partial-product r
 """
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 
-class Encoding(str, Enum):
+class Encoding(StrEnum):
     """Radix-4 digit sets an operand can be recoded into."""
 
     BOOTH = "booth"
@@ -71,9 +71,7 @@ def encode(m: Module, operand: Value, encoding: Encoding, *, name: str = "code")
 def decode(code: Value, encoding: Encoding, digits: int) -> list[Select]:
     """Selects of every digit of ``code``, least significant first."""
     if encoding is Encoding.BOOTH:
-        return [
-            Select(*code[3 * i : 3 * i + 3], has_minus_two=True) for i in range(digits)
-        ]
+        return [Select(*code[3 * i : 3 * i + 3], has_minus_two=True) for i in range(digits)]
     if encoding is Encoding.ENT:
         return [_signed_select(code[2 * i], code[2 * i + 1], code[-1]) for i in range(digits)]
     lower = [_low_select(code[2 * i], code[2 * i + 1]) for i in range(digits - 1)]

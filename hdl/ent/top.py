@@ -1,6 +1,6 @@
 """Streaming matrix multiplier: tiles of A and B in, tiles of C = A B out."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.lib.wiring import Component, In, Out, Signature
@@ -132,20 +132,24 @@ class MatrixMultiplier(Component):
     def _reserve_rows(self, m: Module, drain: Drain, end: Signal, error: Signal) -> Signal:
         """Room in the drain for a whole tile, and its columns free; writes the ended tile's rows.
 
-        Rows are reserved when a tile ends, R cycles at least before the next may end.
+        Rows are reserved when a tile ends, R cycles at least before the next may end. A reset
+        sends a wave of discarded results through the array; the first tile ends behind it.
         """
         rows = self.row_count
         reserved = Signal(range(self.depth + 1))
-        spacing = Signal(range(rows))
+        spacing = Signal(range(rows), init=rows - 1)
+        discarding = Signal(init=1)
         room = Signal()
         m.d.comb += room.eq((reserved <= self.depth - rows) & (spacing == 0))
         m.d.sync += reserved.eq(reserved + Mux(end, rows, 0) - drain.read)
         with m.If(end):
-            m.d.sync += spacing.eq(rows - 1)
+            m.d.sync += [spacing.eq(rows - 1), discarding.eq(0)]
         with m.Elif(spacing != 0):
             m.d.sync += spacing.eq(spacing - 1)
+        with m.Else():
+            m.d.sync += discarding.eq(0)
 
-        writing = end | (spacing != 0)
+        writing = end | (spacing != 0) & ~discarding
         held = Signal(ERROR_LAYOUT, name="held_error", reset_less=True)
         with m.If(end):
             m.d.sync += held.eq(error)

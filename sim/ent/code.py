@@ -34,4 +34,5 @@ def code_words(values: Integers, parameters: Parameters) -> list[int]:
 
 def _join(fields: Integers, bits: int) -> list[int]:
     weights = np.int64(1) << bits * np.arange(fields.shape[-1], dtype=np.int64)
-    return np.sum(fields * weights, axis=-1, dtype=np.int64).tolist()
+    words: Integers = np.sum(fields * weights, axis=-1, dtype=np.int64)
+    return list(words.tolist())

@@ -1,5 +1,7 @@
 """Testbench of one PE: every accumulator value of every beat against the golden model."""
 
+from typing import Any
+
 import numpy as np
 
 from golden.ent import row_correction, running_sums, sign_offset
@@ -16,7 +18,7 @@ RANDOM_BEATS = 4000
 async def all_products(bench: Bench) -> None:
     """Every pair of operands (16 bits: corners times random), each product on its own."""
     p = _parameters(bench)
-    values = all_signed(p.operand_bits) if p.operand_bits <= 8 else _corners(bench, p)
+    values = all_signed(p.operand_bits) if p.operand_bits <= 8 else corners(bench, p)
     a, b = (grid.ravel() for grid in np.meshgrid(values, values, indexing="ij"))
     await _check_beats(bench, a, b, np.ones(len(a), dtype=bool))
 
@@ -72,14 +74,16 @@ async def _check_beats(bench: Bench, a: Integers, b: Integers, last: np.ndarray)
         dut.last.value = int(last[following])
         await bench.tick()
         seen.append(_outputs(dut))
-    accumulators, a_next, b_next, last_next = (np.array(column) for column in zip(*seen))
+    accumulators, a_next, b_next, last_next = (
+        np.array(column) for column in zip(*seen, strict=True)
+    )
     bench.check_equal(wrap(accumulators, p.accumulator_bits), expected, "accumulator by beat")
     bench.check_equal(a_next, words, "a_next by beat")
     bench.check_equal(b_next, b & mask, "b_next by beat")
     bench.check_equal(last_next, last, "last_next by beat")
 
 
-def _outputs(dut) -> tuple[int, int, int, int]:
+def _outputs(dut: Any) -> tuple[int, int, int, int]:
     return (
         int(dut.accumulator.value),
         int(dut.a_next.value),
@@ -97,7 +101,8 @@ def _expected_sums(a: Integers, b: Integers, last: np.ndarray, p: Parameters) ->
     return wrap(sums, p.accumulator_bits)
 
 
-def _corners(bench: Bench, p: Parameters) -> Integers:
+def corners(bench: Bench, p: Parameters) -> Integers:
+    """Operands where a recoding may go wrong: around powers of two, the ends, some at random."""
     low, high = signed_range(p.operand_bits)
     powers = [sign << bit for bit in range(p.operand_bits - 1) for sign in (1, -1)]
     near = [number + offset for number in powers for offset in (-1, 0, 1)]

@@ -1,0 +1,205 @@
+"""Testbench of the streaming multiplier: exact results under any shape, stall, reset and error."""
+
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+from golden.ent import Beat, gemm
+from golden.integers import Integers, all_signed, signed_range
+from sim.bench import PATTERNS, Bench, Sink, Source, bench_test
+from sim.ent.multiplier import FLOWING, Multiplier, Patterns
+from sim.ent.pe_testbench import corners
+from sim.ent.streams import operand_beats, random_matrix
+from sim.ent.tiling import TilePair
+
+LONGEST_INNER = 4096
+#: Cycles from a tile's last beat to its first row, beyond the number of columns.
+LATENCY_BEYOND_COLUMNS = 3
+
+
+@bench_test
+async def every_product(bench: Bench) -> None:
+    """Outer product of all values by all values (16 bits: corners): each product on its own."""
+    multiplier = Multiplier(bench)
+    bits = multiplier.parameters.operand_bits
+    values = all_signed(bits) if bits <= 8 else corners(bench, multiplier.parameters)
+    await _check_product(multiplier, values[:, None], values[None, :])
+
+
+@bench_test
+async def shapes_under_stalls(bench: Bench) -> None:
+    """Shapes that do not divide the array, K from 1 to 4096, all ports pausing at random."""
+    multiplier = Multiplier(bench)
+    rows, columns = multiplier.configuration.rows, multiplier.configuration.columns
+    bits = multiplier.parameters.operand_bits
+    shapes = [(1, 1, 1), (rows + 1, 2, columns + 1), (3 * rows - 1, 1, 2 * columns + 1)]
+    shapes += [(rows, inner, columns) for inner in (1, 2, 3, rows, rows + columns + 3, 255)]
+    shapes += [tuple(bench.rng.integers(1, 40, 3).tolist()) for _ in range(4)]
+    for height, inner, width in shapes:
+        patterns = tuple(bench.rng.choice(PATTERNS, 3).tolist())
+        a = random_matrix(bench.rng, (height, inner), bits)
+        b = random_matrix(bench.rng, (inner, width), bits)
+        await _check_product(multiplier, a, b, patterns)
+    for patterns in (("random", "random", "random"), ("bursts", "flowing", "random")):
+        a = random_matrix(bench.rng, (rows, LONGEST_INNER), bits)
+        b = random_matrix(bench.rng, (LONGEST_INNER, columns), bits)
+        await _check_product(multiplier, a, b, patterns)
+
+
+@bench_test
+async def sustained_throughput(bench: Bench) -> None:
+    """Ten tiles of K = 1024 back to back: no bubble within or between them, 98 % overall."""
+    multiplier = Multiplier(bench)
+    tiles, inner = 10, 1024
+    source, sink = await _send_random(multiplier, tiles, inner)
+    steps = {after - before for before, after in pairwise(source.taken)}
+    bench.check_equal(sorted(steps), [1], "cycles between beats")
+    cycles = sink.received[-1][0] - source.taken[0] + 1
+    pes = multiplier.configuration.rows * multiplier.configuration.columns
+    work = tiles * inner * pes
+    bench.check(work >= 0.98 * cycles * pes, f"only {work / cycles:.2f} of {pes} MACs a cycle")
+    bench.report_work(work, cycles)
+
+
+@bench_test
+async def shortest_tiles(bench: Bench) -> None:
+    """The shortest tiles that the contract promises to take without a bubble; the latency."""
+    multiplier = Multiplier(bench)
+    c = multiplier.configuration
+    latency = c.columns + LATENCY_BEYOND_COLUMNS
+    shortest = max(c.rows, c.rows + latency - c.rows * (c.buffered_tiles - 1))
+    for inner in (shortest, shortest + 1):
+        source, sink = await _send_random(multiplier, 12, inner)
+        steps = {after - before for before, after in pairwise(source.taken)}
+        bench.check_equal(sorted(steps), [1], f"cycles between beats, K = {inner}")
+        first_rows = [cycle for cycle, _ in sink.received[:: c.rows]]
+        ends = source.taken[inner - 1 :: inner]
+        bench.check_equal(np.subtract(first_rows, ends), [latency] * 12, "latency by tile")
+
+
+@bench_test
+async def reset_in_mid_tile(bench: Bench) -> None:
+    """A reset of one cycle, at many moments: what was inside is gone, what follows is exact."""
+    multiplier = Multiplier(bench)
+    c = multiplier.configuration
+    for moment in (1, 2, 3, c.rows + 1, c.rows + c.columns, 20, 33):
+        beats = _random_beats(multiplier, [5, 2 * c.rows + 9, 17])
+        ends = multiplier.ends(*beats, ("flowing", "random", "bursts"))
+        for _ in range(moment):
+            await bench.tick(*ends, multiplier.status)
+        for source in ends[:2]:
+            source.withdraw()
+        await bench.reset(1)
+        await bench.tick()
+        bench.check(not int(bench.port("o__valid").value), "a reset left an output")
+        pair = _random_pair(multiplier, 7)
+        await multiplier.send([pair, pair])
+        await _settle(multiplier)
+
+
+@bench_test
+async def mismatched_lasts(bench: Bench) -> None:
+    """One input ends its tile early: that tile is flagged and counted, its neighbours exact."""
+    multiplier = Multiplier(bench)
+    lengths = [int(length) for length in bench.rng.integers(1, 12, 40)]
+    other = [
+        length if bench.rng.random() < 0.6 else int(bench.rng.integers(1, 12)) for length in lengths
+    ]
+    for patterns in (FLOWING, ("random", "bursts", "random")):
+        await bench.reset(1)
+        a, b = _random_beats(multiplier, lengths, other)
+        source_a, source_b, sink = multiplier.ends(a, b, patterns)
+        rows = len(lengths) * multiplier.configuration.rows
+        await bench.run(
+            (source_a, source_b, sink),
+            partial(_all_done, source_a, source_b, sink, rows),
+            limit=100 * rows + 10_000,
+        )
+        tiles = multiplier.unpack(sink)
+        multiplier.check_tiles(tiles, a, b)
+        await _settle(multiplier)
+        status = multiplier.status.now
+        wrong = sum(tile.last_mismatch or tile.overflow_possible for tile in tiles)
+        bench.check(wrong > 0, "no tile was wrong: the test says nothing")
+        bench.check_equal(status.error_count, min(wrong, 255), "error_count")
+        bench.check_equal(status.last_mismatch, 1, "sticky last_mismatch")
+        long = any(tile.overflow_possible for tile in tiles)
+        bench.check_equal(status.overflow_possible, long, "sticky overflow_possible")
+
+
+@bench_test
+async def accumulator_extremes(bench: Bench) -> None:
+    """The largest sums of either sign, up to and beyond the longest tile that is surely exact."""
+    multiplier = Multiplier(bench)
+    p = multiplier.parameters
+    low, high = signed_range(p.operand_bits)
+    longest = p.longest_exact_tile
+    lengths = [longest, longest + 1, 2 * longest + 3] if longest < LONGEST_INNER else [200]
+    for factor_a, factor_b in ((low, low), (low, high), (high, high)):
+        pairs = [
+            TilePair(
+                np.full((multiplier.configuration.rows, length), factor_a),
+                np.full((length, multiplier.configuration.columns), factor_b),
+            )
+            for length in lengths
+        ]
+        await bench.reset(1)
+        tiles, _, _ = await multiplier.send(pairs)
+        exact = [length * factor_a * factor_b for length in lengths]
+        for tile, total in zip(tiles, exact, strict=True):
+            bench.check(
+                tile.overflow_possible or bool((tile.values == total).all()),
+                "a tile wrapped without its overflow_possible flag",
+            )
+
+
+def _all_done(source_a: Source, source_b: Source, sink: Sink, rows: int) -> bool:
+    return source_a.done and source_b.done and len(sink.received) == rows
+
+
+async def _check_product(
+    multiplier: Multiplier, a: Integers, b: Integers, patterns: Patterns = FLOWING
+) -> None:
+    result = await multiplier.multiply(a, b, patterns)
+    expected = gemm(a, b, multiplier.parameters.accumulator_bits)
+    multiplier.bench.check_equal(result, expected, f"{a.shape} by {b.shape} under {patterns}")
+
+
+async def _send_random(multiplier: Multiplier, count: int, inner: int) -> tuple[Source, Sink]:
+    await multiplier.bench.reset(1)
+    pairs = [_random_pair(multiplier, inner) for _ in range(count)]
+    _, source, sink = await multiplier.send(pairs)
+    return source, sink
+
+
+async def _settle(multiplier: Multiplier) -> None:
+    """Nothing may come out any more, and the multiplier must say it is idle."""
+    sink = multiplier.ends([], [], FLOWING)[2]
+    for _ in range(4 * multiplier.configuration.columns + 20):
+        await multiplier.bench.tick(sink, multiplier.status)
+    multiplier.bench.check_equal(len(sink.received), 0, "rows out of nowhere")
+    multiplier.bench.check(not multiplier.status.now.busy, "busy without work")
+
+
+def _random_pair(multiplier: Multiplier, inner: int) -> TilePair:
+    c, rng = multiplier.configuration, multiplier.bench.rng
+    bits = multiplier.parameters.operand_bits
+    return TilePair(
+        random_matrix(rng, (c.rows, inner), bits), random_matrix(rng, (inner, c.columns), bits)
+    )
+
+
+def _random_beats(
+    multiplier: Multiplier, lengths: list[int], lengths_b: list[int] | None = None
+) -> tuple[list[Beat], list[Beat]]:
+    c, rng = multiplier.configuration, multiplier.bench.rng
+    bits = multiplier.parameters.operand_bits
+    return tuple(
+        [
+            beat
+            for length in tile_lengths
+            for beat in operand_beats(random_matrix(rng, (length, count), bits))
+        ]
+        for tile_lengths, count in ((lengths, c.rows), (lengths_b or lengths, c.columns))
+    )

@@ -1,0 +1,107 @@
+"""Drives the streaming multiplier: whole matrices in, whole matrices out, every beat checked."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from golden.ent import Beat, Tile, multiply_streams
+from golden.integers import Integers
+from hdl.ent.configurations import ArrayConfiguration
+from sim.bench import Bench, Sink, Source
+from sim.ent.streams import Status, operand_beats, pack_beats, unpack_status, unpack_tiles
+from sim.ent.tiling import TilePair, cut, join
+
+#: Patterns of i_a, i_b and o.
+Patterns = tuple[str, str, str]
+FLOWING: Patterns = ("flowing", "flowing", "flowing")
+
+
+class StatusMonitor:
+    """Compares the stall flags with the handshakes in every cycle."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._status = bench.port("status")
+        self._wires = {
+            f"{name}_{end}": bench.port(f"{name}__{end}")
+            for name in ("i_a", "i_b", "o")
+            for end in ("valid", "ready")
+        }
+
+    @property
+    def now(self) -> Status:
+        return unpack_status(int(self._status.value))
+
+    def sample(self, cycle: int) -> None:
+        level = {name: bool(int(wire.value)) for name, wire in self._wires.items()}
+        status = self.now
+        waiting = level["i_a_valid"] and level["i_b_valid"] and not level["i_a_ready"]
+        output_waiting = level["o_valid"] and not level["o_ready"]
+        self._bench.check(
+            (status.input_stalled, status.output_stalled) == (waiting, output_waiting),
+            f"status shows the wrong stalls in cycle {cycle}: {status}",
+        )
+
+    def drive(self) -> None:
+        pass
+
+
+class Multiplier:
+    """The design under test with its two sources, its sink and its status."""
+
+    def __init__(self, bench: Bench) -> None:
+        assert isinstance(bench.configuration, ArrayConfiguration)
+        self.bench = bench
+        self.configuration = bench.configuration
+        self.parameters = bench.configuration.parameters
+        self.status = StatusMonitor(bench)
+
+    def ends(
+        self, a: Sequence[Beat], b: Sequence[Beat], patterns: Patterns
+    ) -> tuple[Source, Source, Sink]:
+        bits = self.parameters.operand_bits
+        return (
+            Source(self.bench, "i_a", pack_beats(a, bits), patterns[0]),
+            Source(self.bench, "i_b", pack_beats(b, bits), patterns[1]),
+            Sink(self.bench, "o", patterns[2]),
+        )
+
+    async def send(
+        self, pairs: Sequence[TilePair], patterns: Patterns = FLOWING
+    ) -> tuple[list[Tile], Source, Sink]:
+        """Send tiles back to back and check each result, flag and handshake."""
+        a = [beat for pair in pairs for beat in operand_beats(pair.a.T)]
+        b = [beat for pair in pairs for beat in operand_beats(pair.b)]
+        source_a, source_b, sink = self.ends(a, b, patterns)
+        rows = len(pairs) * self.configuration.rows
+        await self.bench.run(
+            (source_a, source_b, sink, self.status),
+            lambda: len(sink.received) == rows and source_a.done and source_b.done,
+            limit=60 * (len(a) + rows) + 1000,
+        )
+        tiles = self.unpack(sink)
+        self.check_tiles(tiles, a, b)
+        return tiles, source_a, sink
+
+    def unpack(self, sink: Sink) -> list[Tile]:
+        return unpack_tiles(sink.payloads, self.configuration)
+
+    def check_tiles(self, tiles: list[Tile], a: Sequence[Beat], b: Sequence[Beat]) -> None:
+        """Compare values and errors with what the golden model makes of the two streams."""
+        p = self.parameters
+        expected = multiply_streams(a, b, p.accumulator_bits, p.longest_exact_tile)
+        values = np.array([tile.values for tile in tiles])
+        self.bench.check_equal(values, [tile.values for tile in expected], "tile, row, column")
+        self.bench.check_equal(_errors(tiles), _errors(expected), "errors by tile")
+
+    async def multiply(self, a: ArrayLike, b: ArrayLike, patterns: Patterns = FLOWING) -> Integers:
+        """The product of two matrices of any shape, tile by tile."""
+        left, right = np.asarray(a, dtype=np.int64), np.asarray(b, dtype=np.int64)
+        pairs = cut(left, right, self.configuration.rows, self.configuration.columns)
+        tiles, _, _ = await self.send(pairs, patterns)
+        return join((tile.values for tile in tiles), len(left), right.shape[1])
+
+
+def _errors(tiles: Sequence[Tile]) -> list[list[bool]]:
+    return [[tile.last_mismatch, tile.overflow_possible] for tile in tiles]

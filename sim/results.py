@@ -1,0 +1,56 @@
+"""The file every run leaves its figures in: ``build/report/results.json``."""
+
+import fcntl
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sim.cache import write_atomically
+from sim.paths import BUILD
+from sim.tools import versions
+
+SCHEMA = 1
+RESULTS = BUILD / "report" / "results.json"
+#: Fields that tell the entries of a section apart.
+IDENTITY = {
+    "sim": ("datapath", "config", "seed"),
+    "synth": ("datapath", "config", "library", "target"),
+    "comparisons": ("datapath", "name", "library", "metric"),
+    "speed": ("measure",),
+}
+
+
+def read(file: Path = RESULTS) -> dict[str, Any]:
+    """All results so far; an empty set of them if there are none or they are of another schema."""
+    try:
+        results = json.loads(file.read_text())
+    except (OSError, ValueError):
+        results = {}
+    if results.get("schema") != SCHEMA:
+        results = {"schema": SCHEMA, "tools": {}} | {section: [] for section in IDENTITY}
+    return results
+
+
+def update(section: str, entries: Iterable[Mapping[str, Any]], file: Path = RESULTS) -> None:
+    """Add ``entries`` to a section, each in the place of the one with the same identity."""
+    with _locked(file):
+        results = read(file)
+        known = {_identity(section, entry): entry for entry in results[section]}
+        known |= {_identity(section, entry): dict(entry) for entry in entries}
+        results[section] = list(known.values())
+        results["tools"] = versions()
+        write_atomically(file, json.dumps(results, indent=1) + "\n")
+
+
+def _identity(section: str, entry: Mapping[str, Any]) -> tuple:
+    return tuple(entry[field] for field in IDENTITY[section])
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

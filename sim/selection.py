@@ -1,0 +1,21 @@
+"""Which configurations of which datapaths a command is about."""
+
+from hdl.datapath import Datapath, find_datapath, find_datapaths
+
+
+def select(datapath: str, configuration: str) -> list[tuple[Datapath, str]]:
+    """Pairs of datapath and configuration name; an empty argument means all.
+
+    ``configuration`` may be ``small``: the quickest one of each datapath.
+    Raises ValueError that lists what there is if nothing has that name.
+    """
+    datapaths = [find_datapath(datapath)] if datapath else list(find_datapaths().values())
+    if not configuration:
+        return [(found, each.name) for found in datapaths for each in found.configurations]
+    if configuration == "small":
+        return [(found, found.small) for found in datapaths]
+    holders = [found for found in datapaths if configuration in found.by_name]
+    if not holders:
+        # Every datapath says what it has; the first error is as good as any.
+        datapaths[0].configuration(configuration)
+    return [(found, configuration) for found in holders]
