@@ -195,11 +195,9 @@ def _random_beats(
 ) -> tuple[list[Beat], list[Beat]]:
     c, rng = multiplier.configuration, multiplier.bench.rng
     bits = multiplier.parameters.operand_bits
-    return tuple(
-        [
-            beat
-            for length in tile_lengths
-            for beat in operand_beats(random_matrix(rng, (length, count), bits))
-        ]
-        for tile_lengths, count in ((lengths, c.rows), (lengths_b or lengths, c.columns))
-    )
+
+    def beats(tile_lengths: list[int], count: int) -> list[Beat]:
+        tiles = (random_matrix(rng, (length, count), bits) for length in tile_lengths)
+        return [beat for tile in tiles for beat in operand_beats(tile)]
+
+    return beats(lengths, c.rows), beats(lengths_b or lengths, c.columns)

@@ -74,9 +74,7 @@ async def _check_beats(bench: Bench, a: Integers, b: Integers, last: np.ndarray)
         dut.last.value = int(last[following])
         await bench.tick()
         seen.append(_outputs(dut))
-    accumulators, a_next, b_next, last_next = (
-        np.array(column) for column in zip(*seen, strict=True)
-    )
+    accumulators, a_next, b_next, last_next = np.array(seen).T
     bench.check_equal(wrap(accumulators, p.accumulator_bits), expected, "accumulator by beat")
     bench.check_equal(a_next, words, "a_next by beat")
     bench.check_equal(b_next, b & mask, "b_next by beat")
