@@ -1,0 +1,1 @@
+"""What does it cost: maps circuits to gates, replays the netlists, and compares them."""

@@ -1,0 +1,78 @@
+"""Cuts an exported design into blocks that are mapped on their own, each once.
+
+A block is the top module, or a module the design keeps whole (a PE). What a block contains but
+does not keep is flattened into it. Keeping PEs whole is what makes a comparison fair: flattened,
+PEs that see the same operand would share their encoders, which is the idea under test.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hdl.export import TOP
+from sim.cache import fingerprint
+
+BLOCK = "block"
+_MODULE = re.compile(r"^(?:attribute [^\n]*\n)*module \\(\S+)\n.*?^end\n", re.MULTILINE | re.DOTALL)
+_CELL = re.compile(r"^  cell \\(\S+) ", re.MULTILINE)
+_PORT = re.compile(r"^  wire [^\n]*(?:input|output) \d[^\n]*\n", re.MULTILINE)
+_KEEP = "attribute \\keep_hierarchy 1\n"
+
+
+@dataclass(frozen=True)
+class Block:
+    """RTLIL of one block, its top module renamed to ``block``.
+
+    kept: blocks it has instances of; in ``text`` they are black boxes.
+    key: fingerprint of what is mapped, without the blocks inside.
+    """
+
+    name: str
+    text: str
+    kept: tuple[str, ...]
+    key: str
+
+
+def cut(rtlil: str) -> list[Block]:
+    """The blocks of a design, those inside others first, the top module last."""
+    modules = {match[1]: match[0] for match in _MODULE.finditer(rtlil)}
+    kept = {name for name, text in modules.items() if _KEEP in text and name != TOP}
+    return [_block(modules, name, kept) for name in (*sorted(kept), TOP)]
+
+
+def rename(text: str, old: str, new: str) -> str:
+    """RTLIL with module ``old`` called ``new``."""
+    return text.replace(f"module \\{old}\n", f"module \\{new}\n")
+
+
+def _block(modules: dict[str, str], name: str, kept: set[str]) -> Block:
+    inside = _reachable(modules, name, stop=kept - {name})
+    own = [module for module in inside if module == name or module not in kept]
+    present = tuple(sorted(set(inside) - set(own)))
+    text = rename(_join(modules, own), name, BLOCK).replace(_KEEP, "")
+    ports = "".join(_interface(modules[module], module) for module in present)
+    return Block(name, text + ports, present, fingerprint(text))
+
+
+def _interface(text: str, name: str) -> str:
+    """A black box with the ports of a module."""
+    ports = "".join(_PORT.findall(text))
+    return f"attribute \\blackbox 1\nmodule \\{name}\n{ports}end\n"
+
+
+def _join(modules: dict[str, str], names: Iterable[str]) -> str:
+    return "".join(modules[name] for name in sorted(names))
+
+
+def _reachable(modules: dict[str, str], start: str, stop: set[str]) -> set[str]:
+    """Modules inside ``start``, itself included; those in ``stop`` count, what they hold not."""
+    found = {start}
+    queue = [start]
+    while queue:
+        name = queue.pop()
+        if name in stop:
+            continue
+        new = set(_CELL.findall(modules[name])) & modules.keys() - found
+        found |= new
+        queue += new
+    return found

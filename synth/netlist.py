@@ -1,0 +1,138 @@
+"""Mapped netlists: composed of their blocks, measured, and written for simulation."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hdl.export import TOP
+from sim.tools import run_yosys
+from synth.blocks import BLOCK, rename
+from synth.library import Cell, Library, Register
+
+MEMORY = "$mem_v2"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A memory that stayed one: its size and how many ports it has."""
+
+    words: int
+    width: int
+    read_ports: int
+    write_ports: int
+
+    @property
+    def bits(self) -> int:
+        return self.words * self.width
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """A design of mapped blocks.
+
+    flat: all blocks flattened, a module of Yosys' JSON. verilog: the same with blocks kept, and
+    the cells as modules, for simulation.
+    """
+
+    flat: Mapping[str, Any]
+    verilog: Path
+
+
+def compose(blocks: Mapping[str, Path], library: Library, folder: Path) -> Netlist:
+    """Put the mapped blocks, by module name, together to the whole design in ``folder``."""
+    commands = []
+    for number, (name, file) in enumerate(blocks.items()):
+        part = folder / f"part-{number}.il"
+        part.write_text(rename(_without_black_boxes(file.read_text()), BLOCK, name))
+        commands.append(f"read_rtlil {part}")
+    verilog, flat = folder / "netlist.v", folder / "flat.json"
+    commands += [
+        f"hierarchy -top {TOP}",
+        f"write_verilog -noattr -noexpr -nohex -norename {verilog}",
+        *("flatten", "opt_clean -purge", f"write_json {flat}"),
+    ]
+    run_yosys(commands, folder / "compose.log")
+    module = read_module(flat, TOP)
+    flat.unlink()
+    used = Counter(cell["type"] for cell in module["cells"].values())
+    models = cell_models(library.cells[name] for name in sorted(used) if name in library.cells)
+    with verilog.open("a") as text:
+        text.write(models)
+    return Netlist(module, verilog)
+
+
+def read_module(file: Path, name: str) -> dict[str, Any]:
+    """One module of a file of Yosys' ``write_json``."""
+    module: dict[str, Any] = json.loads(file.read_text())["modules"][name]
+    return module
+
+
+def cell_area(module: Mapping[str, Any], library: Library) -> dict[str, float]:
+    """Area in µm² by cell type, of the cells that are in the library."""
+    count = Counter(cell["type"] for cell in module["cells"].values())
+    return {
+        name: number * library.cells[name].area_um2
+        for name, number in count.items()
+        if name in library.cells
+    }
+
+
+def memories(module: Mapping[str, Any]) -> list[Memory]:
+    """The memories of a flat module."""
+    return [
+        Memory(*(int(cell["parameters"][field], 2) for field in
+                 ("SIZE", "WIDTH", "RD_PORTS", "WR_PORTS")))
+        for cell in module["cells"].values()
+        if cell["type"] == MEMORY
+    ]  # fmt: skip
+
+
+def unmapped(module: Mapping[str, Any], library: Library) -> list[str]:
+    """Types of cells that are neither in the library nor memories: there must be none."""
+    types = {cell["type"] for cell in module["cells"].values()}
+    return sorted(types - library.cells.keys() - {MEMORY, "$scopeinfo"})
+
+
+def cell_models(cells: Iterable[Cell]) -> str:
+    """Verilog modules that do what the cells' functions say, without any delay."""
+    return "".join(_cell_model(cell) for cell in cells)
+
+
+def _cell_model(cell: Cell) -> str:
+    ports = ", ".join(f"{pin.direction} {pin.name}" for pin in cell.pins)
+    if cell.register is not None:
+        body = _register_model(cell.register)
+    else:
+        body = [
+            f"  assign {pin.name} = {pin.function.verilog};"
+            for pin in cell.outputs
+            if pin.function is not None
+        ]
+    return "\n".join([f"module {cell.name}({ports});", *body, "endmodule", ""])
+
+
+def _register_model(register: Register) -> list[str]:
+    events = [f"{'posedge' if register.rising else 'negedge'} {register.clock}"]
+    lines, otherwise = ["  reg state;"], ""
+    for name, function, value in (("clear", register.clear, 0), ("preset", register.preset, 1)):
+        if function is not None:
+            lines.append(f"  wire {name} = {function.verilog};")
+            events.append(f"posedge {name}")
+            otherwise += f"if ({name}) state <= {value}; else "
+    lines.append(
+        f"  always @({' or '.join(events)}) {otherwise}state <= {register.next_state.verilog};"
+    )
+    if register.output:
+        lines.append(f"  assign {register.output} = state;")
+    if register.inverted_output:
+        lines.append(f"  assign {register.inverted_output} = ~state;")
+    return lines
+
+
+def _without_black_boxes(text: str) -> str:
+    """Drop the interfaces of kept blocks, which their own netlists are about to define."""
+    parts = text.split("attribute \\blackbox 1\n")
+    return parts[0] + "".join(part.partition("\nend\n")[2] for part in parts[1:])

@@ -1,0 +1,29 @@
+"""What a circuit is mapped for: to be as small as possible, or to reach a clock."""
+
+from dataclasses import dataclass
+
+#: Clock periods in ps that a well-mapped 32-bit multiply-accumulate reaches in each process.
+PERIODS = {"sky130hd": 5000.0, "sg13g2": 4000.0}
+DEFAULT_PERIOD = 5000.0
+
+#: Part of the period left for what lies outside a block: the register that drives its inputs.
+OUTSIDE = 0.1
+
+
+@dataclass(frozen=True)
+class Target:
+    """``period_ps`` is None for the smallest circuit, whatever its delay."""
+
+    name: str
+    period_ps: float | None = None
+
+    @property
+    def description(self) -> str:
+        if self.period_ps is None:
+            return "smallest area"
+        return f"smallest area at {self.period_ps / 1000:g} ns"
+
+
+def targets(library: str) -> tuple[Target, Target]:
+    """Both ends of the trade-off, for a built-in library or any other."""
+    return Target("area"), Target("clock", PERIODS.get(library, DEFAULT_PERIOD))
