@@ -13,7 +13,7 @@ from sim import results
 from sim.console import Column, LiveTable
 from sim.model import runtime_library
 from sim.run import DEFAULT_SEED, SimulationResult, simulate, waves_file
-from sim.selection import select
+from sim.selection import positive, select
 from sim.tools import ToolError
 
 
@@ -57,7 +57,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--datapath", default="")
     parser.add_argument("--config", default="")
     parser.add_argument("--seed", type=_seed, default=DEFAULT_SEED)
-    parser.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1)
+    parser.add_argument("--jobs", type=positive("JOBS"), default=os.cpu_count() or 1)
     parser.add_argument("--waves", action="store_true")
     return parser.parse_args()
 
@@ -65,12 +65,6 @@ def _parse() -> argparse.Namespace:
 def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 1 << 31:
         raise argparse.ArgumentTypeError(f"SEED is {text!r}; allowed are 0 to {(1 << 31) - 1}")
-    return int(text)
-
-
-def _jobs(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"JOBS is {text!r}; allowed are 1 and more")
     return int(text)
 
 

@@ -50,10 +50,11 @@ class LiveTable:
     ) -> None:
         self._progress.stop()
 
-    def add(self, cells: Sequence[str], *, style: str | None = None) -> None:
-        """Print one line and count one piece of work as done."""
+    def add(self, cells: Sequence[str], *, advance: bool = True, style: str | None = None) -> None:
+        """Print one line; with ``advance`` it completes one piece of the work."""
         self._print(cells, style)
-        self._progress.advance(self._task)
+        if advance:
+            self._progress.advance(self._task)
 
     def note(self, text: str, *, style: str | None = None) -> None:
         """Print a remark of its own below the last line."""

@@ -60,7 +60,7 @@ def build_simulator(rtlil: str, folder: Path, *, waves: bool = False) -> Path:
         libraries = cocotb_tools.config.libs_dir
         run(
             [
-                *(compiler(), *objects, RUNTIME / "design.cpp", *_include_flags(unfinished, waves)),
+                *(compiler(), *objects, RUNTIME / "design.cpp", *include_flags(unfinished, waves)),
                 *(OPTIMIZATION, runtime_library(waves)),
                 *(f"-L{libraries}", f"-Wl,-rpath,{libraries}", "-lcocotbvpi_verilator"),
                 *("-pthread", "-o", unfinished / "simulator"),
@@ -109,7 +109,7 @@ def _compile_part(folder: Path, waves: bool) -> Path:
     together.write_text("".join(f'#include "{source.name}"\n' for source in sources))
     target = folder / "all.o"
     run(
-        [compiler(), OPTIMIZATION, *_include_flags(folder, waves), "-c", together, "-o", target],
+        [compiler(), OPTIMIZATION, *include_flags(folder, waves), "-c", together, "-o", target],
         log=folder / "compile.log",
     )
     return target
@@ -128,7 +128,7 @@ def runtime_library(waves: bool = False) -> Path:
         def compile_one(source: Path) -> Path:
             target = unfinished / f"{source.stem}.o"
             run(
-                [compiler(), "-O2", *_include_flags(RUNTIME, waves), "-c", source, "-o", target],
+                [compiler(), "-O2", *include_flags(RUNTIME, waves), "-c", source, "-o", target],
                 log=unfinished / f"{source.stem}.log",
             )
             return target
@@ -153,7 +153,7 @@ def replay_library() -> Path:
         objects = []
         for name in ("verilated", "verilated_dpi", "verilated_threads"):
             objects.append(unfinished / f"{name}.o")
-            command = [compiler(), "-O2", *_include_flags(RUNTIME, False), "-c"]
+            command = [compiler(), "-O2", *include_flags(RUNTIME, False), "-c"]
             run(
                 [*command, include / f"{name}.cpp", "-o", objects[-1]],
                 log=unfinished / f"{name}.log",
@@ -176,7 +176,7 @@ def _repeated_modules(rtlil: str) -> list[str]:
     ]
 
 
-def _include_flags(folder: Path, waves: bool) -> list[str | Path]:
+def include_flags(folder: Path, waves: bool) -> list[str | Path]:
     include = verilator_root() / "include"
     defines = {"VM_COVERAGE": 0, "VM_SC": 0, "VM_TIMING": 0}
     defines |= {"VM_TRACE": int(waves), "VM_TRACE_FST": int(waves)}
@@ -198,6 +198,9 @@ def _ports_header(ports: tuple[Port, ...]) -> str:
         "ASSAY_OUTPUTS": [port.member for port in recorded if not port.is_input],
     }
     lines = [f'#define ASSAY_HEADER "{header}\\n"']
+    # A circuit without a reset is comparable from the start.
+    has_reset = any(port.name == "rst" for port in recorded)
+    lines.append(f"#define ASSAY_RESET {'model->rst' if has_reset else 'true'}")
     for name, members in groups.items():
         lines.append(f"#define {name}(DO) " + " ".join(f"DO({member})" for member in members))
     return "\n".join([*lines, ""])

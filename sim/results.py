@@ -17,7 +17,7 @@ RESULTS = BUILD / "report" / "results.json"
 IDENTITY = {
     "sim": ("datapath", "config", "seed"),
     "synth": ("datapath", "config", "library", "target"),
-    "comparisons": ("datapath", "name", "library", "metric"),
+    "comparisons": ("datapath", "name", "library", "target", "metric"),
     "speed": ("measure",),
 }
 

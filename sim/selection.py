@@ -1,5 +1,8 @@
 """Which configurations of which datapaths a command is about."""
 
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+
 from hdl.datapath import Datapath, find_datapath, find_datapaths
 
 
@@ -19,3 +22,14 @@ def select(datapath: str, configuration: str) -> list[tuple[Datapath, str]]:
         # Every datapath says what it has; the first error is as good as any.
         datapaths[0].configuration(configuration)
     return [(found, configuration) for found in holders]
+
+
+def positive(setting: str) -> Callable[[str], int]:
+    """Reads a whole number of 1 or more from the command line; errors call it ``setting``."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < 1:
+            raise ArgumentTypeError(f"{setting} is {text!r}; allowed are 1 and more")
+        return int(text)
+
+    return read

@@ -7,18 +7,23 @@ from hdl.datapath import Datapath
 from hdl.export import export
 from sim.cache import fingerprint
 from sim.paths import BUILD, configuration_folder
-from sim.ports import top_ports
+from sim.ports import Port, top_ports
 from sim.run import SimulationResult, simulate, stimulus_file
 from synth.blocks import cut
+from synth.libraries import Choice, load_library
 from synth.library import Library
-from synth.mapping import Mapped, map_block
+from synth.mapping import Mappings, Try, map_block
 from synth.memory_area import memory_area_um2
-from synth.netlist import Netlist, cell_area, compose, memories, unmapped
+from synth.netlist import Netlist, cell_area, compose, memories, unmapped, with_registered_inputs
 from synth.replay import replay
-from synth.targets import Target
-from synth.timing import critical_path
+from synth.targets import Target, targets
+from synth.timing import Timing, critical_path
 
 MAPPINGS = BUILD / "mappings"
+LIBRARIES = BUILD / "libraries"
+
+#: Parts of the clock period that blocks may use by themselves, tried in this order.
+SHARES = (1.0, 0.95, 0.9, 0.85, 0.8)
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,8 @@ class Cost:
     """Figures of one mapped configuration; fields as in the report's schema.
 
     area_um2: cells only, without memories; area_ge: the same in two-input NANDs.
-    sequential_um2: its registers. memory_um2: the memories by a stated density.
+    work_per_second: at the target's clock, or at the critical path's if that is slower or there
+    is no target. sequential_um2: its registers. memory_um2: the memories by a stated density.
     spread: per block, how many mappings competed, the worst area over the best, and the largest
     over the smallest best of an ordering. netlist_checks: outputs compared in the replay.
     """
@@ -61,13 +67,10 @@ class NotVerifiedError(RuntimeError):
     """The circuit fails its own simulation, so its cost means nothing."""
 
 
-def cost(
-    datapath: Datapath, name: str, library_name: str, library: Library, liberty: Path,
-    target: Target,
-) -> Cost:  # fmt: skip
-    """Map a configuration for one target.
+def costs(datapath: Datapath, name: str, choice: Choice) -> list[Cost]:
+    """Map a configuration to the chosen library, for every target.
 
-    Raises NotVerifiedError if its simulation fails, ReplayError if the netlist differs from it.
+    Raises NotVerifiedError if its simulation fails, ReplayError if a netlist differs from it.
     """
     simulated = simulate(datapath, name)
     if simulated.verdict != "pass":
@@ -75,51 +78,49 @@ def cost(
     rtlil = export(datapath.configuration(name).build())
     if fingerprint(rtlil) != simulated.circuit:
         raise NotVerifiedError("its sources changed during the run; run again")
-    blocks = cut(rtlil)
-    mapped = {
-        block.name: map_block(
-            block, repeated=not block.kept, target=target, library=library, liberty=liberty,
-            folder=MAPPINGS,
-        )
-        for block in blocks
-    }  # fmt: skip
-    folder = configuration_folder(datapath.name, name) / "synth" / f"{library_name}-{target.name}"
-    folder.mkdir(parents=True, exist_ok=True)
-    netlist = compose({part: found.file for part, found in mapped.items()}, library, folder)
+    goals = targets(choice.process)
+    period = max(target.period_ps or 0.0 for target in goals)
+    library, liberty = load_library(choice.source, LIBRARIES)
+    mappings = [
+        map_block(block, not block.kept, period, library, liberty, MAPPINGS) for block in cut(rtlil)
+    ]
+    folder = configuration_folder(datapath.name, name) / "synth"
+    found = []
+    for target in goals:
+        place = folder / f"{choice.label}-{target.name}"
+        place.mkdir(parents=True, exist_ok=True)
+        ports = top_ports(rtlil)
+        found.append(_cost(simulated, ports, mappings, target, library, choice.label, place))
+    return found
+
+
+def _cost(
+    simulated: SimulationResult,
+    ports: tuple[Port, ...],
+    mappings: list[Mappings],
+    target: Target,
+    library: Library,
+    label: str,
+    folder: Path,
+) -> Cost:
+    best, netlist, timing = _fit(mappings, target, library, folder)
     if foreign := unmapped(netlist.flat, library):
         raise NotVerifiedError(f"cells outside the library are left: {', '.join(foreign)}")
-    checks = replay(
-        netlist.verilog,
-        top_ports(rtlil),
-        sorted({part for block in blocks for part in block.kept}),
-        stimulus_file(simulated),
-        folder,
-    )
-    return _figures(simulated, library_name, library, target, mapped, netlist, checks)
-
-
-def _figures(
-    simulated: SimulationResult,
-    library_name: str,
-    library: Library,
-    target: Target,
-    mapped: dict[str, Mapped],
-    netlist: Netlist,
-    checks: int,
-) -> Cost:
+    blocks = sorted({part for each in mappings for part in each.block.kept})
+    checks = replay(netlist.verilog, ports, blocks, stimulus_file(simulated), folder)
     areas = cell_area(netlist.flat, library)
     area = sum(areas.values())
     sequential = sum(um2 for name, um2 in areas.items() if library.cells[name].register)
     bits = sum(memory.bits for memory in memories(netlist.flat))
-    timing = critical_path(netlist.flat, library)
+    clock_ps = max(timing.period_ps, target.period_ps or 0.0)
     path = [f"{step.cell or 'port'} {step.pin} {step.arrival_ps:.0f} ps" for step in timing.path]
     return Cost(
         datapath=simulated.datapath,
         config=simulated.config,
-        library=library_name,
+        library=label,
         target=target.name,
         target_ps=target.period_ps,
-        script={part: found.best.stem for part, found in mapped.items()},
+        script={part: each.stem for part, each in best.items()},
         area_um2=round(area, 2),
         area_ge=round(area / library.nand2.area_um2, 1),
         sequential_um2=round(sequential, 2),
@@ -128,15 +129,26 @@ def _figures(
         memory_um2=round(memory_area_um2(bits, library), 1),
         critical_path_ps=round(timing.period_ps, 1),
         critical_path=path,
-        work_per_second=simulated.work_per_cycle / (timing.period_ps * 1e-12),
+        work_per_second=simulated.work_per_cycle / (clock_ps * 1e-12),
         unit=simulated.unit,
-        spread={
-            part: {
-                "mappings": len(found.tries),
-                "worst_over_best": round(found.worst_over_best, 4),
-                "orderings": round(found.ordering_spread, 4),
-            }
-            for part, found in mapped.items()
-        },
+        spread={each.block.name: each.spread(target) for each in mappings},
         netlist_checks=checks,
     )
+
+
+def _fit(
+    mappings: list[Mappings], target: Target, library: Library, folder: Path
+) -> tuple[dict[str, Try], Netlist, Timing]:
+    """The best circuit of each block such that the whole reaches the target.
+
+    In place, a block's outputs drive more than by themselves; where that breaks the clock, every
+    block must become faster. If none is fast enough, what comes closest in the end.
+    """
+    for share in SHARES:
+        best = {each.block.name: each.best(target.within(share)) for each in mappings}
+        files = {each.block.name: each.file(best[each.block.name]) for each in mappings}
+        netlist = compose(files, library, folder)
+        timing = critical_path(with_registered_inputs(netlist.flat, library), library)
+        if target.period_ps is None or timing.period_ps <= target.period_ps:
+            break
+    return best, netlist, timing

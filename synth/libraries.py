@@ -2,6 +2,7 @@
 
 import gzip
 import os
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -23,14 +24,13 @@ IN_PDK = {
 
 DONT_USE = (
     "*lpflow*",  # isolation cells and the like, of low-power flows
-    "*dly*",  # delay cells
-    "*dlymetal*",
-    "*clkdly*",
+    "*dly*",  # delay cells, also those of clocks
     "*probe*",  # probe points
     "*_macro_*",
     "*sighold*",  # bus keepers
     "*ebufn*",  # three-state drivers
-    "*einv[np]*",
+    "*einvn*",
+    "*einvp*",
     "*antenna*",
     "*decap*",
     "*fill*",
@@ -38,6 +38,40 @@ DONT_USE = (
     "*tap*",
 )
 """Patterns of cells that logic must not be mapped to, whatever their function says."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which cells to map to.
+
+    label: what reports call the library. process: the built-in name whose clock target applies,
+    or the label. source: what ``load_library`` loads.
+    """
+
+    label: str
+    process: str
+    source: str
+
+    @property
+    def description(self) -> str:
+        if self.source in builtin_names():
+            return f"{self.label}, built-in table"
+        return f"{self.label}, {self.source}"
+
+
+def choose(name: str, liberty: str, pdk_root: str) -> Choice:
+    """The user's choice: a Liberty file, else a PDK's library, else a built-in table.
+
+    Raises ValueError if there is no such library.
+    """
+    if liberty:
+        label = Path(liberty).name.partition(".")[0]
+        return Choice(label, label, liberty)
+    if name not in builtin_names():
+        raise ValueError(f"LIB is {name!r}; allowed are {', '.join(builtin_names())}")
+    if pdk_root:
+        return Choice(f"{name}-pdk", name, str(find_in_pdk(pdk_root, name)))
+    return Choice(name, name, name)
 
 
 def is_usable(cell: str) -> bool:

@@ -15,13 +15,13 @@ from sim.tools import run_yosys, versions
 from synth.blocks import BLOCK, Block
 from synth.libraries import dont_use_options
 from synth.library import Library
-from synth.netlist import cell_area, read_module
-from synth.scripts import AREA, CLOCK, abc_argument
-from synth.targets import OUTSIDE, Target
-from synth.timing import Timing, critical_path
+from synth.netlist import cell_area, read_module, with_registered_inputs
+from synth.scripts import AREA, SCRIPTS, abc_argument
+from synth.targets import Target
+from synth.timing import critical_path
 
 #: Orderings tried of a block that is instantiated many times, and of one that is not.
-ORDERINGS_REPEATED = 6
+ORDERINGS_REPEATED = 4
 ORDERINGS_SINGLE = 2
 
 #: Part of a clock period that is left for logic when ABC is told the period: the rest is for the
@@ -45,66 +45,70 @@ class Try:
 
 
 @dataclass(frozen=True)
-class Mapped:
-    """The best circuit of a block for one target. ``tries`` are all that competed."""
+class Mappings:
+    """All circuits a block was mapped to, in ``folder``."""
 
     block: Block
-    best: Try
     tries: tuple[Try, ...]
-    file: Path
+    folder: Path
 
-    @property
-    def worst_over_best(self) -> float:
-        """Largest area of any try over the best one's."""
-        return max(each.area_um2 for each in self.tries) / self.best.area_um2
+    def best(self, target: Target) -> Try:
+        """The smallest circuit that competes for the target; the fastest if none reaches it."""
+        if competing := self.competing(target):
+            return min(competing, key=lambda each: each.area_um2)
+        return min(self.tries, key=lambda each: each.period_ps)
 
-    @property
-    def ordering_spread(self) -> float:
-        """How much the best of all scripts still depends on the ordering: largest over smallest."""
-        orderings = {each.ordering for each in self.tries}
-        best = [
-            min(each.area_um2 for each in self.tries if each.ordering == ordering)
-            for ordering in orderings
-        ]
-        return max(best) / min(best)
+    def competing(self, target: Target) -> list[Try]:
+        """For a clock those that reach it; for area those of the scripts that aim for it."""
+        if target.period_ps is None:
+            return [each for each in self.tries if each.script in AREA]
+        return [each for each in self.tries if each.period_ps <= target.period_ps]
+
+    def file(self, chosen: Try) -> Path:
+        """RTLIL of one circuit."""
+        return self.folder / f"{chosen.stem}.il"
+
+    def spread(self, target: Target) -> dict[str, float]:
+        """How much the mapping decides: of the areas that competed.
+
+        mappings: how many. worst_over_best: largest over smallest. orderings: the same, if only
+        one ordering had been tried, with all scripts.
+        """
+        areas: dict[int, list[float]] = {}
+        for each in self.competing(target):
+            areas.setdefault(each.ordering, []).append(each.area_um2)
+        if not areas:
+            return {"mappings": 0, "worst_over_best": 1.0, "orderings": 1.0}
+        best = [min(found) for found in areas.values()]
+        return {
+            "mappings": sum(len(found) for found in areas.values()),
+            "worst_over_best": round(max(map(max, areas.values())) / min(best), 4),
+            "orderings": round(max(best) / min(best), 4),
+        }
 
 
 def map_block(
-    block: Block, repeated: bool, target: Target, library: Library, liberty: Path, folder: Path
-) -> Mapped:
-    """The best of all mappings of ``block`` for ``target``; they are cached in ``folder``.
+    block: Block, repeated: bool, period_ps: float, library: Library, liberty: Path, folder: Path
+) -> Mappings:
+    """Map ``block`` in every way, with ``period_ps`` for the scripts that aim for a clock.
 
-    With a clock target that is the smallest circuit that meets it, or else the fastest one.
+    A ``repeated`` block gets more tries. What was mapped before is taken from ``folder``.
     """
-    scripts = AREA if target.period_ps is None else AREA | CLOCK
-    plan = list(_plan(scripts, repeated, library))
+    plan = list(_plan(repeated, library))
 
     def build(unfinished: Path) -> None:
-        _run(block, plan, scripts, target, library, liberty, unfinished)
+        _run(block, plan, period_ps, library, liberty, unfinished)
         tries = [_measure(unfinished, library, *way) for way in plan]
         (unfinished / "tries.json").write_text(json.dumps([asdict(each) for each in tries]))
 
-    made = build_once(folder / _key(block, plan, scripts, target, liberty), build)
-    tries = tuple(Try(**each) for each in json.loads((made / "tries.json").read_text()))
-    best = choose(tries, target)
-    return Mapped(block, best, tries, made / f"{best.stem}.il")
+    made = build_once(folder / _key(block, plan, period_ps, liberty), build)
+    tries = json.loads((made / "tries.json").read_text())
+    return Mappings(block, tuple(Try(**each) for each in tries), made)
 
 
-def choose(tries: tuple[Try, ...], target: Target) -> Try:
-    """The smallest try that meets the target, or the fastest if none does."""
-    if target.period_ps is None:
-        return min(tries, key=lambda each: each.area_um2)
-    in_time = [each for each in tries if each.period_ps <= target.period_ps]
-    if in_time:
-        return min(in_time, key=lambda each: each.area_um2)
-    return min(tries, key=lambda each: each.period_ps)
-
-
-def _plan(
-    scripts: dict[str, str], repeated: bool, library: Library
-) -> Iterator[tuple[str, str, int]]:
+def _plan(repeated: bool, library: Library) -> Iterator[tuple[str, str, int]]:
     for adders in _adder_styles(library):
-        for script in scripts:
+        for script in SCRIPTS:
             for ordering in range(ORDERINGS_REPEATED if repeated else ORDERINGS_SINGLE):
                 yield adders, script, ordering
 
@@ -113,19 +117,17 @@ def _adder_styles(library: Library) -> tuple[str, ...]:
     return ("cells", "gates") if library.full_adder else ("gates",)
 
 
-def _key(block: Block, plan: list, scripts: dict[str, str], target: Target, liberty: Path) -> str:
+def _key(block: Block, plan: list, period_ps: float, liberty: Path) -> str:
     sources = [Path(__file__).with_name(name) for name in ("mapping.py", "timing.py")]
-    return fingerprint(
-        block.key, str(plan), str(scripts), str(target), fingerprint_files([liberty, *sources]),
-        str(versions()),
-    )  # fmt: skip
+    inputs = fingerprint_files([liberty, *sources])
+    ways = (str(plan), str(SCRIPTS), str(period_ps), dont_use_options())
+    return fingerprint(block.key, *ways, inputs, str(versions()))
 
 
 def _run(
     block: Block,
     plan: list[tuple[str, str, int]],
-    scripts: dict[str, str],
-    target: Target,
+    period_ps: float,
     library: Library,
     liberty: Path,
     folder: Path,
@@ -143,14 +145,18 @@ def _run(
             *("techmap", "opt -full", f"dfflibmap -liberty {liberty} {avoid}"),
             *("opt -full", "opt_clean -purge", f"design -save {adders}"),
         ]
-    period = LOGIC_SHARE * (target.period_ps or 0.0)
+    # A register drives each input, which ABC should know to be no stronger than a small gate.
+    constraints = folder / "drive.constr"
+    constraints.write_text(f"set_driving_cell {library.inverter.name}\nset_load 10 [fF]\n")
+    period = LOGIC_SHARE * period_ps
     high, low = library.tie_high, library.tie_low
     ties = f"-hicell {high[0].name} {high[1]} -locell {low[0].name} {low[1]}"
     for adders, script, ordering in plan:
         commands += [
             f"design -load {adders}",
             *([f"rename -scramble-name -seed {ordering}", "sort"] if ordering else []),
-            f"abc -liberty {liberty} {avoid} -script {abc_argument(scripts[script], period)}",
+            f"abc -liberty {liberty} {avoid} -constr {constraints} "
+            f"-script {abc_argument(SCRIPTS[script], period)}",
             *(f"hilomap -singleton {ties}", "opt_clean -purge"),
             f"write_rtlil {folder}/{adders}-{script}-{ordering}.il",
             f"write_json {folder}/{adders}-{script}-{ordering}.json",
@@ -178,11 +184,5 @@ def _measure(folder: Path, library: Library, adders: str, script: str, ordering:
     module = read_module(file, BLOCK)
     file.unlink()  # large, and the RTLIL beside it says the same
     area = sum(cell_area(module, library).values())
-    return Try(adders, script, ordering, round(area, 4), round(_period(module, library), 1))
-
-
-def _period(module: dict, library: Library) -> float:
-    """The clock period the block allows, with room for the register that drives its inputs."""
-    timing: Timing = critical_path(module, library)
-    outside = max(timing.input_to_register_ps, timing.input_to_output_ps) / (1 - OUTSIDE)
-    return max(timing.register_to_register_ps, timing.register_to_output_ps, outside)
+    period = critical_path(with_registered_inputs(module, library), library).period_ps
+    return Try(adders, script, ordering, round(area, 4), round(period, 1))

@@ -44,13 +44,9 @@ def replay(
 def _build(verilog: Path, ports: tuple[Port, ...], blocks: list[str], folder: Path) -> Path:
     objects = compile_model(verilog, ports, folder, [], blocks)
     program = folder / "replay"
-    run(
-        [
-            *(compiler(), OPTIMIZATION, *include_flags(folder, False), RUNTIME / "replay.cpp"),
-            *(*objects, replay_library(), "-pthread", "-o", program),
-        ],
-        log=folder / "compile.log",
-    )
+    sources = [RUNTIME / "replay.cpp", *objects, replay_library()]
+    command: list[str | Path] = [compiler(), OPTIMIZATION, *include_flags(folder, False)]
+    run([*command, *sources, "-pthread", "-o", program], log=folder / "compile.log")
     return program
 
 

@@ -10,14 +10,20 @@ AREA = {
     "nf": f"{_CLEAN};&get,-n;&dch,-f;&nf,-p;&put;topo",
 }
 
-#: For a clock period in ps: the first aims for the fastest circuit, the others for that period.
+_BALANCED = f"{_CLEAN};if,-g,-K,6;strash;dch,-f"
+_SIZED = "topo;buffer,-c;upsize,-D,{period};dnsize,-D,{period}"
+
+#: For a clock period in ps. Balancing the logic first (``if -g``) takes the long carry chains
+#: apart, which no choice of cells can make up for.
 CLOCK = {
-    "fastest": f"{_CLEAN};dch,-f;map,-B,0.9,-D,1;topo;buffer,-c;upsize,-D,1;dnsize,-D,{{period}}",
-    "map": f"{_CLEAN};dch,-f;map,-B,0.9,-D,{{period}};topo;buffer,-c;upsize,-D,{{period}};"
-    "dnsize,-D,{period}",
-    "map-deep": f"{_CLEAN};dc2;dch,-f;map,-B,0.9,-D,1;topo;buffer,-c;upsize,-D,{{period}};"
-    "dnsize,-D,{period}",
+    "fastest": f"{_BALANCED};map,-B,0.9,-D,1;topo;buffer,-c;upsize,-D,1;dnsize,-D,{{period}}",
+    "balanced-map": f"{_BALANCED};map,-B,0.9,-D,{{period}};{_SIZED}",
+    "balanced-amap": f"{_BALANCED};amap;{_SIZED}",
+    "map-sized": f"{_CLEAN};dc2;dch,-f;map,-D,{{period}};{_SIZED}",
+    "amap-sized": f"{_CLEAN};dc2;dch,-f;amap;{_SIZED}",
 }
+
+SCRIPTS = AREA | CLOCK
 
 
 def abc_argument(script: str, period_ps: float) -> str:

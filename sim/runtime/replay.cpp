@@ -1,4 +1,5 @@
 // Replays recorded ports on a verilated netlist and compares every output in every cycle.
+// Gates have no initial values, so outputs count from the first clock edge under reset on.
 // usage: replay FILE; prints "cycles N comparisons M" or the first difference, and exits 1.
 #include <cstdio>
 #include <cstring>
@@ -19,6 +20,7 @@ int main(int, char** arguments) {
     }
     auto model = std::make_unique<Vdesign>();
     unsigned long cycle = 0, comparisons = 0;
+    bool was_reset = false;
     const auto clock = [&](int level) {
         model->clk = level;
         model->eval();
@@ -34,14 +36,15 @@ int main(int, char** arguments) {
     { \
         auto expected = model->port; \
         if (std::fread(&expected, sizeof(expected), 1, record) != 1) break; \
-        if (std::memcmp(&expected, &model->port, sizeof(expected)) != 0) { \
+        if (was_reset && std::memcmp(&expected, &model->port, sizeof(expected)) != 0) { \
             std::printf("cycle %lu: output " #port " differs\n", cycle); \
             return 1; \
         } \
-        ++comparisons; \
+        comparisons += was_reset; \
     }
         ASSAY_OUTPUTS(ASSAY_COMPARE)
 #undef ASSAY_COMPARE
+        was_reset |= ASSAY_RESET;
         clock(1);
         clock(0);
     }

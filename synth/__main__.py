@@ -1,0 +1,175 @@
+"""``make synth``: map configurations to gates, replay the netlists, compare with the baselines."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+
+from hdl.datapath import find_datapath, find_datapaths
+from sim import results
+from sim.console import Column, LiveTable
+from sim.selection import positive, select
+from sim.tools import ToolError
+from synth.compare import Result, compare
+from synth.cost import Cost, NotVerifiedError, costs
+from synth.libraries import Choice, choose
+from synth.replay import ReplayError
+from synth.targets import targets
+
+Outcome = tuple[str, str, list[Cost], str]
+
+
+def main() -> int:
+    options = _parse()
+    try:
+        choice = choose(options.library, options.liberty, os.environ.get("PDK_ROOT", ""))
+        chosen = _select(options.datapath, options.config)
+    except ValueError as error:
+        print(f"assay: {error}", file=sys.stderr)
+        return 2
+    started = time.monotonic()
+    print(f"cells: {choice.description}")
+    for target in targets(choice.process):
+        print(f"target {target.name}: {target.description}")
+    found, failed = _map_all(chosen, choice, options.jobs)
+    compared = [
+        result
+        for name in sorted({datapath for datapath, _ in chosen})
+        for result in compare(find_datapath(name), found)
+    ]
+    _show_comparisons(compared)
+    results.update("synth", (asdict(each) for each in found))
+    results.update("comparisons", (asdict(each) for each in compared))
+    checks = sum(each.netlist_checks for each in found)
+    print(
+        f"{len(chosen) - failed} of {len(chosen)} configurations mapped, "
+        f"{checks:,} outputs of their netlists replayed and identical, "
+        f"{time.monotonic() - started:.0f} s"
+    )
+    return 1 if failed else 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make synth", description=__doc__)
+    parser.add_argument("--datapath", default="")
+    parser.add_argument("--config", default="")
+    parser.add_argument("--library", default="sky130hd")
+    parser.add_argument("--liberty", default="")
+    parser.add_argument("--jobs", type=positive("JOBS"), default=os.cpu_count() or 1)
+    return parser.parse_args()
+
+
+def _select(datapath: str, configuration: str) -> list[tuple[str, str]]:
+    """What was asked for by name, or else what each datapath says is to be mapped."""
+    if configuration:
+        return [(path.name, name) for path, name in select(datapath, configuration)]
+    datapaths = [find_datapath(datapath)] if datapath else find_datapaths().values()
+    return [(path.name, name) for path in datapaths for name in path.mapped]
+
+
+def _map_all(chosen: list[tuple[str, str]], choice: Choice, jobs: int) -> tuple[list[Cost], int]:
+    columns = [
+        Column("configuration", max(13, *(len(name) for _, name in chosen)), right=False),
+        Column("target", 6, right=False),
+        Column("area µm²", 11),
+        Column("NAND2", 8),
+        Column("registers", 9),
+        Column("SRAM bits", 9),
+        Column("path ns", 7),
+        Column("work/s", 13),
+        Column("spread", 7),
+        Column("netlist checks", 14),
+    ]
+    found: list[Cost] = []
+    failed = 0
+    with LiveTable(columns, len(chosen), "mapping") as table:
+        for datapath, name, mapped, message in _outcomes(chosen, choice, jobs):
+            found += mapped
+            for row, each in enumerate(mapped):
+                table.add(_cells(each), advance=row == 0)
+            if message:
+                failed += 1
+                table.add([name, "failed", *[""] * (len(columns) - 2)], style="red")
+                table.note(message.replace("\n", "\n  "), style="red")
+                table.note(f"again: make synth DATAPATH={datapath} CONFIG={name}")
+    return found, failed
+
+
+def _outcomes(chosen: list[tuple[str, str]], choice: Choice, jobs: int) -> Iterator[Outcome]:
+    with ProcessPoolExecutor(min(jobs, len(chosen))) as pool:
+        pending = [pool.submit(_map_one, path, name, choice) for path, name in chosen]
+        try:
+            for done in as_completed(pending):
+                yield done.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _map_one(datapath: str, name: str, choice: Choice) -> Outcome:
+    try:
+        return datapath, name, costs(find_datapath(datapath), name, choice), ""
+    except (NotVerifiedError, ReplayError, ToolError, ValueError) as error:
+        return datapath, name, [], f"{type(error).__name__}: {error}"
+
+
+def _cells(cost: Cost) -> list[str]:
+    worst = max(block["worst_over_best"] for block in cost.spread.values())
+    return [
+        cost.config,
+        cost.target,
+        f"{cost.area_um2:,.0f}",
+        f"{cost.area_ge:,.0f}",
+        f"{cost.sequential_um2 / cost.area_um2:.0%}",
+        f"{cost.sram_bits:,}",
+        f"{cost.critical_path_ps / 1000:.2f}",
+        f"{cost.work_per_second / 1e9:.2f} G{cost.unit}",
+        f"{worst - 1:+.0%}",
+        f"{cost.netlist_checks:,}",
+    ]
+
+
+def _show_comparisons(compared: list[Result]) -> None:
+    """A line for each comparison and target, with the candidate's gains and losses."""
+    if not compared:
+        return
+    lines: dict[tuple[str, str, str], dict[str, Result]] = {}
+    for each in compared:
+        lines.setdefault((each.datapath, each.name, each.target), {})[each.metric] = each
+    columns = [
+        Column("comparison", max(len(name) for _, name, _ in lines), right=False),
+        Column("target", 6, right=False),
+        Column("baseline µm²", 12),
+        Column("candidate µm²", 13),
+        Column("area", 7),
+        Column("delay", 7),
+        Column("work/s/mm²", 10),
+    ]
+    print("\ncandidate against its fair baseline: same widths, tree, target and mapping effort")
+    with LiveTable(columns, len(lines), "comparing") as table:
+        for (_, name, target), metrics in lines.items():
+            area = metrics["area"]
+            table.add(
+                [
+                    name,
+                    target,
+                    f"{area.baseline_value:,.0f}",
+                    f"{area.candidate_value:,.0f}",
+                    *(f"{metrics[metric].ratio - 1:+.1%}" for metric in metrics),
+                ]
+            )
+    for published in dict.fromkeys(each.published for each in compared):
+        print(f"published: {published}")
+    print()
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except ToolError as error:
+        sys.exit(f"assay: {error}")
+    except KeyboardInterrupt:
+        sys.exit("assay: interrupted; what was finished is kept, the rest will be done next time")
