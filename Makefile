@@ -5,11 +5,11 @@ READY := .venv/ready
 RUN := $(BIN)/python -m
 
 # Every setting may be left out. DATAPATH, CONFIG: which circuits. SEED, WAVES, JOBS: how to simulate
-# them. LIB, LIBERTY, PDK_ROOT: which cells to map them to.
+# them. LIB, LIBERTY, PDK_ROOT: which cells to map them to. CLOCK: the period to reach, in ns.
 SELECT = $(if $(DATAPATH),--datapath '$(DATAPATH)') $(if $(CONFIG),--config '$(CONFIG)')
 SIMULATE = $(SELECT) $(if $(SEED),--seed '$(SEED)') $(if $(JOBS),--jobs '$(JOBS)')
 MAP = $(SELECT) $(if $(JOBS),--jobs '$(JOBS)') $(if $(LIB),--library '$(LIB)') \
-	$(if $(LIBERTY),--liberty '$(LIBERTY)')
+	$(if $(LIBERTY),--liberty '$(LIBERTY)') $(if $(CLOCK),--clock '$(CLOCK)')
 export PDK_ROOT
 
 .DEFAULT_GOAL := help
@@ -18,7 +18,7 @@ export PDK_ROOT
 help: ## list the commands
 	@echo 'Assay: machine-learning accelerator datapaths, simulated, mapped and weighed'
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
-	@echo 'Settings: DATAPATH= CONFIG= SEED= WAVES=1 JOBS= LIB=sky130hd|sg13g2 LIBERTY= PDK_ROOT='
+	@echo 'Settings: DATAPATH= CONFIG= SEED= WAVES=1 JOBS= LIB=sky130hd|sg13g2 LIBERTY= PDK_ROOT= CLOCK='
 
 sim: $(READY) ## simulate every configuration and compare it with its golden model
 	@$(RUN) sim $(SIMULATE) $(if $(WAVES),--waves)

@@ -4,9 +4,10 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
+from functools import partial
 
 from hdl.datapath import find_datapath, find_datapaths
 from sim import results
@@ -17,9 +18,13 @@ from synth.compare import Result, compare
 from synth.cost import Cost, NotVerifiedError, costs
 from synth.libraries import Choice, choose
 from synth.replay import ReplayError
-from synth.targets import targets
+from synth.targets import Target, targets
 
+#: Datapaths and names of configurations.
+Chosen = list[tuple[str, str]]
+#: Datapath, configuration, what it costs for each target, and what went wrong if anything did.
 Outcome = tuple[str, str, list[Cost], str]
+Work = Callable[[str, str], Outcome]
 
 
 def main() -> int:
@@ -31,10 +36,12 @@ def main() -> int:
         print(f"assay: {error}", file=sys.stderr)
         return 2
     started = time.monotonic()
+    goals = targets(choice.process, options.clock)
     print(f"cells: {choice.description}")
-    for target in targets(choice.process):
+    for target in goals:
         print(f"target {target.name}: {target.description}")
-    found, failed = _map_all(chosen, choice, options.jobs)
+    work = partial(_map_one, choice=choice, goals=goals)
+    found, failed = _map_all(chosen, work, options.jobs)
     compared = [
         result
         for name in sorted({datapath for datapath, _ in chosen})
@@ -58,11 +65,23 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--config", default="")
     parser.add_argument("--library", default="sky130hd")
     parser.add_argument("--liberty", default="")
+    parser.add_argument("--clock", type=_picoseconds, default=None)
     parser.add_argument("--jobs", type=positive("JOBS"), default=os.cpu_count() or 1)
     return parser.parse_args()
 
 
-def _select(datapath: str, configuration: str) -> list[tuple[str, str]]:
+def _picoseconds(text: str) -> float:
+    """A clock period in ns as ps."""
+    try:
+        period = float(text) * 1000
+    except ValueError:
+        period = 0.0
+    if not 10 <= period <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"CLOCK is {text!r}; allowed are 0.01 to 1000 (ns)")
+    return period
+
+
+def _select(datapath: str, configuration: str) -> Chosen:
     """What was asked for by name, or else what each datapath says is to be mapped."""
     if configuration:
         return [(path.name, name) for path, name in select(datapath, configuration)]
@@ -70,7 +89,7 @@ def _select(datapath: str, configuration: str) -> list[tuple[str, str]]:
     return [(path.name, name) for path in datapaths for name in path.mapped]
 
 
-def _map_all(chosen: list[tuple[str, str]], choice: Choice, jobs: int) -> tuple[list[Cost], int]:
+def _map_all(chosen: Chosen, work: Work, jobs: int) -> tuple[list[Cost], int]:
     columns = [
         Column("configuration", max(13, *(len(name) for _, name in chosen)), right=False),
         Column("target", 6, right=False),
@@ -86,7 +105,7 @@ def _map_all(chosen: list[tuple[str, str]], choice: Choice, jobs: int) -> tuple[
     found: list[Cost] = []
     failed = 0
     with LiveTable(columns, len(chosen), "mapping") as table:
-        for datapath, name, mapped, message in _outcomes(chosen, choice, jobs):
+        for datapath, name, mapped, message in _outcomes(chosen, work, jobs):
             found += mapped
             for row, each in enumerate(mapped):
                 table.add(_cells(each), advance=row == 0)
@@ -98,9 +117,9 @@ def _map_all(chosen: list[tuple[str, str]], choice: Choice, jobs: int) -> tuple[
     return found, failed
 
 
-def _outcomes(chosen: list[tuple[str, str]], choice: Choice, jobs: int) -> Iterator[Outcome]:
+def _outcomes(chosen: Chosen, work: Work, jobs: int) -> Iterator[Outcome]:
     with ProcessPoolExecutor(min(jobs, len(chosen))) as pool:
-        pending = [pool.submit(_map_one, path, name, choice) for path, name in chosen]
+        pending = [pool.submit(work, path, name) for path, name in chosen]
         try:
             for done in as_completed(pending):
                 yield done.result()
@@ -109,9 +128,9 @@ def _outcomes(chosen: list[tuple[str, str]], choice: Choice, jobs: int) -> Itera
             raise
 
 
-def _map_one(datapath: str, name: str, choice: Choice) -> Outcome:
+def _map_one(datapath: str, name: str, *, choice: Choice, goals: tuple[Target, ...]) -> Outcome:
     try:
-        return datapath, name, costs(find_datapath(datapath), name, choice), ""
+        return datapath, name, costs(find_datapath(datapath), name, choice, goals), ""
     except (NotVerifiedError, ReplayError, ToolError, ValueError) as error:
         return datapath, name, [], f"{type(error).__name__}: {error}"
 

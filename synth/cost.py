@@ -16,7 +16,7 @@ from synth.mapping import Mappings, Try, map_block
 from synth.memory_area import memory_area_um2
 from synth.netlist import Netlist, cell_area, compose, memories, unmapped, with_registered_inputs
 from synth.replay import replay
-from synth.targets import Target, targets
+from synth.targets import Target
 from synth.timing import Timing, critical_path
 
 MAPPINGS = BUILD / "mappings"
@@ -67,8 +67,8 @@ class NotVerifiedError(RuntimeError):
     """The circuit fails its own simulation, so its cost means nothing."""
 
 
-def costs(datapath: Datapath, name: str, choice: Choice) -> list[Cost]:
-    """Map a configuration to the chosen library, for every target.
+def costs(datapath: Datapath, name: str, choice: Choice, goals: tuple[Target, ...]) -> list[Cost]:
+    """Map a configuration to the chosen library, for every target in ``goals``.
 
     Raises NotVerifiedError if its simulation fails, ReplayError if a netlist differs from it.
     """
@@ -78,7 +78,6 @@ def costs(datapath: Datapath, name: str, choice: Choice) -> list[Cost]:
     rtlil = export(datapath.configuration(name).build())
     if fingerprint(rtlil) != simulated.circuit:
         raise NotVerifiedError("its sources changed during the run; run again")
-    goals = targets(choice.process)
     period = max(target.period_ps or 0.0 for target in goals)
     library, liberty = load_library(choice.source, LIBRARIES)
     mappings = [

@@ -25,6 +25,9 @@ class Target:
         return self if self.period_ps is None else Target(self.name, share * self.period_ps)
 
 
-def targets(library: str) -> tuple[Target, Target]:
-    """Both ends of the trade-off between area and clock, in a built-in library or any other."""
-    return Target("area"), Target("clock", PERIODS.get(library, DEFAULT_PERIOD))
+def targets(process: str, period_ps: float | None = None) -> tuple[Target, Target]:
+    """Both ends of the trade-off between area and clock.
+
+    ``period_ps``: the clock to reach; without it, the one stated above for the process.
+    """
+    return Target("area"), Target("clock", period_ps or PERIODS.get(process, DEFAULT_PERIOD))

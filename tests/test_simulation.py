@@ -1,0 +1,40 @@
+"""Every configuration of every datapath matches its golden model; arrays under three seeds."""
+
+import pytest
+
+from hdl.datapath import find_datapaths
+from hdl.ent.configurations import ArrayConfiguration
+from sim.run import simulate
+
+SEEDS = (1, 2, 3)
+
+
+def _runs() -> list[tuple[str, str, int]]:
+    return [
+        (datapath.name, configuration.name, seed)
+        for datapath in find_datapaths().values()
+        for configuration in datapath.configurations
+        # A PE alone is checked exhaustively, which leaves little to a seed.
+        for seed in (SEEDS if isinstance(configuration, ArrayConfiguration) else SEEDS[:1])
+    ]
+
+
+@pytest.mark.parametrize(("datapath", "name", "seed"), _runs())
+def test_matches_the_golden_model(datapath: str, name: str, seed: int) -> None:
+    result = simulate(find_datapaths()[datapath], name, seed)
+    assert result.verdict == "pass", f"{result.message}\nreplay with waves: {result.replay}"
+    assert result.checks > 0
+
+
+@pytest.mark.parametrize("side", [4, 8])
+def test_digits_are_classified_as_well_as_in_float(side: int) -> None:
+    result = simulate(find_datapaths()["ent"], f"{side}x{side}-int8-acc32-nr4sd-edge-edge")
+    assert result.figures is not None
+    difference = result.figures["digits_accuracy"] - result.figures["digits_accuracy_float"]
+    assert abs(difference) <= 0.01
+
+
+def test_sustained_throughput_of_the_largest_array() -> None:
+    result = simulate(find_datapaths()["ent"], "8x8-int8-acc32-nr4sd-edge-edge")
+    assert result.work == 10 * 8 * 8 * 1024
+    assert result.work_per_cycle >= 0.98 * 64
