@@ -1,10 +1,12 @@
 """Build folders named by the hash of what went into them, so that nothing is built twice."""
 
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -29,26 +31,40 @@ def fingerprint_files(files: Iterable[Path]) -> str:
     return fingerprint(*(part for file in found for part in (file.name, file.read_bytes())))
 
 
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold a lock that other processes wait for; ``file`` is created and stays."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
 def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
-    """``folder``, made by ``build`` if it does not exist yet.
+    """``folder``, made by ``build`` if it does not exist yet; others wait while one builds.
 
     ``build`` fills a temporary folder, which gets its name only when it is complete: an
     interrupted build leaves nothing that a later one would trust.
     """
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
-    try:
-        build(unfinished)
-        try:
+    with locked(folder.parent / f".{folder.name}.lock"):
+        if folder.is_dir():
+            return folder
+        with unfinished_folder(folder.parent) as unfinished:
+            build(unfinished)
             unfinished.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # otherwise another process was faster
-                raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return folder
+
+
+@contextmanager
+def unfinished_folder(parent: Path) -> Iterator[Path]:
+    """A temporary folder in ``parent``, gone at the end unless it was renamed."""
+    folder = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_atomically(file: Path, text: str) -> None:

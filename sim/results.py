@@ -1,13 +1,11 @@
 """The file every run leaves its figures in: ``build/report/results.json``."""
 
-import fcntl
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sim.cache import write_atomically
+from sim.cache import locked, write_atomically
 from sim.paths import BUILD
 from sim.tools import versions
 
@@ -35,7 +33,7 @@ def read(file: Path = RESULTS) -> dict[str, Any]:
 
 def update(section: str, entries: Iterable[Mapping[str, Any]], file: Path = RESULTS) -> None:
     """Add ``entries`` to a section, each in the place of the one with the same identity."""
-    with _locked(file):
+    with locked(file.with_suffix(".lock")):
         results = read(file)
         known = {_identity(section, entry): entry for entry in results[section]}
         known |= {_identity(section, entry): dict(entry) for entry in entries}
@@ -46,11 +44,3 @@ def update(section: str, entries: Iterable[Mapping[str, Any]], file: Path = RESU
 
 def _identity(section: str, entry: Mapping[str, Any]) -> tuple:
     return tuple(entry[field] for field in IDENTITY[section])
-
-
-@contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

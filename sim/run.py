@@ -2,16 +2,15 @@
 
 import json
 import shutil
-import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hdl.datapath import Datapath
+from hdl.datapath import Configuration, Datapath
 from hdl.export import export
 from sim.bench import CONFIGURATION_VARIABLE, DATAPATH_VARIABLE, RESULT_VARIABLE, empty_outcome
-from sim.cache import fingerprint, write_atomically
+from sim.cache import fingerprint, locked, unfinished_folder, write_atomically
 from sim.model import build_simulator
 from sim.paths import configuration_folder
 from sim.sources import run_key
@@ -66,11 +65,21 @@ def simulate(
 ) -> SimulationResult:
     """Build and run the testbench of configuration ``name``, unless nothing changed since."""
     folder = configuration_folder(datapath.name, name) / "sim"
-    record = folder / f"seed-{seed}" / "result.json"
+    # Whoever comes second waits, and finds the result.
+    with locked(folder / ".lock"):
+        known = None if force or waves else load(folder / f"seed-{seed}" / "result.json")
+        if known and known.key == _key(datapath, known):
+            return known
+        return _simulate(datapath, name, seed, waves=waves)
+
+
+def _key(datapath: Datapath, known: SimulationResult) -> str | None:
+    return run_key(datapath.configuration(known.config), known.seed, known.sources)
+
+
+def _simulate(datapath: Datapath, name: str, seed: int, *, waves: bool) -> SimulationResult:
+    folder = configuration_folder(datapath.name, name) / "sim"
     configuration = datapath.configuration(name)
-    known = None if force or waves else load(record)
-    if known and known.key and known.key == run_key(configuration, seed, known.sources):
-        return known
     started = time.monotonic()
     rtlil = export(configuration.build())
     simulator = build_simulator(rtlil, folder, waves=waves)
@@ -96,12 +105,19 @@ def simulate(
         build_seconds=round(built - started, 2),
         circuit=fingerprint(rtlil),
         sources=outcome["sources"],
-        key=run_key(configuration, seed, outcome["sources"]) or "",
+        key=_key_of_pass(configuration, seed, outcome),
         message=outcome["message"],
         figures=figures,
     )
     write_atomically(target / "result.json", json.dumps(asdict(result), indent=1))
     return result
+
+
+def _key_of_pass(configuration: Configuration, seed: int, outcome: dict) -> str:
+    """A failure has no key: it is run again, whatever it depended on."""
+    if outcome["message"]:
+        return ""
+    return run_key(configuration, seed, outcome["sources"]) or ""
 
 
 def stimulus_file(result: SimulationResult) -> Path:
@@ -131,9 +147,7 @@ def _run_testbench(
     target: Path,
     waves: bool,
 ) -> dict:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=target.parent))
-    try:
+    with unfinished_folder(target.parent) as work:
         variables = {
             **cocotb_environment(),
             DATAPATH_VARIABLE: datapath,
@@ -166,8 +180,6 @@ def _run_testbench(
         shutil.rmtree(target, ignore_errors=True)
         work.rename(target)
         return outcome
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _read_outcome(work: Path, crash: str) -> dict:
