@@ -35,6 +35,7 @@ class Cost:
     is no target. sequential_um2: its registers. memory_um2: the memories by a stated density.
     spread: per block, how many mappings competed, the worst area over the best, and the largest
     over the smallest best of an ordering. netlist_checks: outputs compared in the replay.
+    circuit: fingerprint of the exported design, as in ``SimulationResult``.
     """
 
     datapath: str
@@ -55,6 +56,7 @@ class Cost:
     unit: str
     spread: dict[str, dict[str, float]]
     netlist_checks: int
+    circuit: str
     energy_pj_per_work: float | None = None
 
     @property
@@ -132,6 +134,7 @@ def _cost(
         unit=simulated.unit,
         spread={each.block.name: each.spread(target) for each in mappings},
         netlist_checks=checks,
+        circuit=simulated.circuit,
     )
 
 

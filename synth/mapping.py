@@ -16,7 +16,7 @@ from synth.blocks import BLOCK, Block
 from synth.libraries import dont_use_options
 from synth.library import Library
 from synth.netlist import cell_area, read_module, with_registered_inputs
-from synth.scripts import AREA, SCRIPTS, abc_argument
+from synth.scripts import AREA, CLOCK, SCRIPTS, abc_argument
 from synth.targets import Target
 from synth.timing import critical_path
 
@@ -59,10 +59,15 @@ class Mappings:
         return min(self.tries, key=lambda each: each.period_ps)
 
     def competing(self, target: Target) -> list[Try]:
-        """For a clock those that reach it; for area those of the scripts that aim for it."""
+        """Those of the scripts that aim for the target, and reach it.
+
+        Scripts for area leave inputs that drive much without buffers, at the expense of whatever
+        drives the block: they cannot compete for a clock.
+        """
         if target.period_ps is None:
             return [each for each in self.tries if each.script in AREA]
-        return [each for each in self.tries if each.period_ps <= target.period_ps]
+        limit = target.period_ps
+        return [each for each in self.tries if each.script in CLOCK and each.period_ps <= limit]
 
     def file(self, chosen: Try) -> Path:
         """RTLIL of one circuit."""
