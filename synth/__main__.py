@@ -167,7 +167,7 @@ def _show_comparisons(compared: list[Result]) -> None:
         Column("delay", 7),
         Column("work/s/mm²", 10),
     ]
-    print("\ncandidate against its fair baseline: same widths, tree, target and mapping effort")
+    print("\ncandidate against its fair baseline: same widths, target and mapping effort")
     with LiveTable(columns, len(lines), "comparing") as table:
         for (_, name, target), metrics in lines.items():
             area = metrics["area"]
