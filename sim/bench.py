@@ -59,6 +59,7 @@ class Source:
         self._beats = beats
         self._active = active_cycles(pattern, bench.rng)
         self._offering = False
+        self._garbage = (1 << len(self._payload)) - 1
         self.taken: list[int] = []
 
     @property
@@ -70,7 +71,7 @@ class Source:
             self.taken.append(cycle)
             self._offering = False
             if self.done or not next(self._active):
-                self._valid.value = 0
+                self._pause()
                 return
             self._offer()
 
@@ -82,6 +83,11 @@ class Source:
         self._payload.value = self._beats[len(self.taken)]
         self._valid.value = 1
         self._offering = True
+
+    def _pause(self) -> None:
+        """Offer nothing: the payload is then the worst it could be, the last one inverted."""
+        self._valid.value = 0
+        self._payload.value = self._garbage ^ self._beats[len(self.taken) - 1]
 
     def withdraw(self) -> None:
         """Stop offering, as a reset of the sender would."""

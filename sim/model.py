@@ -13,6 +13,8 @@ from sim.tools import compiler, run, run_yosys, verilator_environment, verilator
 
 RUNTIME = Path(__file__).parent / "runtime"
 OPTIMIZATION = "-O1"
+#: Last line of a recording of ports that is complete.
+TRAILER = "end"
 # Amaranth's Verilog is correct by construction; these only question its style.
 VERILATOR_FLAGS = [
     "--cc",
@@ -197,7 +199,7 @@ def _ports_header(ports: tuple[Port, ...]) -> str:
         "ASSAY_INPUTS": [port.member for port in recorded if port.is_input],
         "ASSAY_OUTPUTS": [port.member for port in recorded if not port.is_input],
     }
-    lines = [f'#define ASSAY_HEADER "{header}\\n"']
+    lines = [f'#define ASSAY_HEADER "{header}\\n"', f'#define ASSAY_TRAILER "{TRAILER}\\n"']
     # A circuit without a reset is comparable from the start.
     has_reset = any(port.name == "rst" for port in recorded)
     lines.append(f"#define ASSAY_RESET {'model->rst' if has_reset else 'true'}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hdl.datapath import Datapath
 from hdl.export import export
-from sim.cache import fingerprint
+from sim.cache import fingerprint, locked
 from sim.paths import BUILD, configuration_folder
 from sim.ports import Port, top_ports
 from sim.run import SimulationResult, simulate, stimulus_file
@@ -87,11 +87,12 @@ def costs(datapath: Datapath, name: str, choice: Choice, goals: tuple[Target, ..
     ]
     folder = configuration_folder(datapath.name, name) / "synth"
     found = []
-    for target in goals:
-        place = folder / f"{choice.label}-{target.name}"
-        place.mkdir(parents=True, exist_ok=True)
-        ports = top_ports(rtlil)
-        found.append(_cost(simulated, ports, mappings, target, library, choice.label, place))
+    with locked(folder / ".lock"):
+        for target in goals:
+            place = folder / f"{choice.label}-{target.name}"
+            place.mkdir(parents=True, exist_ok=True)
+            ports = top_ports(rtlil)
+            found.append(_cost(simulated, ports, mappings, target, library, choice.label, place))
     return found
 
 

@@ -75,6 +75,7 @@ def test_waves_show_the_recorded_run() -> None:
     assert result.verdict == "pass", result.message
     file = waves_file(result)
     record, _, samples = (file.parent / "ports.bin").read_bytes().partition(b"\n")
+    samples = samples.removesuffix(b"end\n")
     ports = [(name, int(width)) for name, width in (p.split(b":") for p in record.split())]
     sizes = [1 if width <= 8 else 2 if width <= 16 else 4 for _, width in ports]
     assert len(samples) == result.simulated_cycles * sum(sizes)

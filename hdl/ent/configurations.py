@@ -10,8 +10,10 @@ from hdl.ent.pe import PE
 from hdl.ent.top import MatrixMultiplier
 
 LARGEST_SIDE = 256
-#: Depth of the largest matrix product in the real workload, the digits network.
-LONGEST_REAL_TILE = 64
+LARGEST_BUFFER = 16
+#: The real workload, the digits network: its deepest product, and how many PEs it deserves.
+REAL_DEPTH = 64
+REAL_PES = 64
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,11 @@ class ArrayConfiguration(Configuration):
     buffered_tiles: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("rows", "columns"):
-            if getattr(self, name) not in range(1, LARGEST_SIDE + 1):
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}; allowed are 1 to {LARGEST_SIDE}"
-                )
-        if self.buffered_tiles not in range(1, 17):
-            raise ValueError(f"buffered_tiles is {self.buffered_tiles!r}; allowed are 1 to 16")
+        largest = {"rows": LARGEST_SIDE, "columns": LARGEST_SIDE, "buffered_tiles": LARGEST_BUFFER}
+        for name, limit in largest.items():
+            value = getattr(self, name)
+            if type(value) is not int or not 1 <= value <= limit:
+                raise ValueError(f"{name} is {value!r}; allowed are 1 to {limit}")
 
     @property
     def name(self) -> str:
@@ -67,7 +67,8 @@ class ArrayConfiguration(Configuration):
     def testbenches(self) -> tuple[str, ...]:
         checks = ("sim.ent.array_testbench",)
         p = self.parameters
-        if p.operand_bits == 8 and p.longest_exact_tile >= LONGEST_REAL_TILE:
+        fits = p.operand_bits == 8 and p.longest_exact_tile >= REAL_DEPTH
+        if fits and self.rows * self.columns >= REAL_PES:
             return (*checks, "sim.ent.digits_testbench")
         return checks
 

@@ -30,14 +30,14 @@ class Parameters:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "encoding", _encoding(self.encoding))
-        if self.operand_bits not in OPERAND_BITS:
+        if type(self.operand_bits) is not int or self.operand_bits not in OPERAND_BITS:
             raise ValueError(
                 f"operand_bits is {self.operand_bits!r}; allowed are "
                 f"{', '.join(map(str, OPERAND_BITS))}"
             )
         narrowest = 2 * self.operand_bits
         allowed = range(narrowest, MAXIMUM_ACCUMULATOR_BITS + 1)
-        if self.accumulator_bits not in allowed:
+        if type(self.accumulator_bits) is not int or self.accumulator_bits not in allowed:
             raise ValueError(
                 f"accumulator_bits is {self.accumulator_bits!r}; allowed for "
                 f"{self.operand_bits}-bit operands are {narrowest} to {MAXIMUM_ACCUMULATOR_BITS}"

@@ -18,11 +18,13 @@ FLOWING: Patterns = ("flowing", "flowing", "flowing")
 
 
 class StatusMonitor:
-    """Compares the stall flags with the handshakes in every cycle."""
+    """Compares stalled and busy flags with the handshakes in every cycle."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._status = bench.port("status")
+        self._operand = bench.port("i_a__payload"), bench.port("i_b__payload")
+        self._is_open = False
         self._wires = {
             f"{name}_{end}": bench.port(f"{name}__{end}")
             for name in ("i_a", "i_b", "o")
@@ -42,9 +44,17 @@ class StatusMonitor:
             (status.input_stalled, status.output_stalled) == (waiting, output_waiting),
             f"status shows the wrong stalls in cycle {cycle}: {status}",
         )
+        if self._is_open or level["o_valid"]:
+            self._bench.check(status.busy, f"status is not busy in cycle {cycle}")
+        if level["i_a_valid"] and level["i_a_ready"] and level["i_b_valid"] and level["i_b_ready"]:
+            self._is_open = not any(int(port.value) >> len(port) - 1 for port in self._operand)
 
     def drive(self) -> None:
         pass
+
+    def forget(self) -> None:
+        """A reset has closed the open tile."""
+        self._is_open = False
 
 
 class Multiplier:
@@ -75,8 +85,12 @@ class Multiplier:
         b = [beat for pair in pairs for beat in operand_beats(pair.b)]
         source_a, source_b, sink = self.ends(a, b, patterns)
         rows = len(pairs) * self.configuration.rows
+        for end in (source_a, source_b, sink):
+            end.drive()  # at once: the first beat may come in the very cycle after a reset
+        # Without a pause there is little for the status to show, and watching it takes time.
+        monitors = () if patterns == FLOWING else (self.status,)
         await self.bench.run(
-            (source_a, source_b, sink, self.status),
+            (source_a, source_b, sink, *monitors),
             lambda: len(sink.received) == rows and source_a.done and source_b.done,
             limit=60 * (len(a) + rows) + 1000,
         )

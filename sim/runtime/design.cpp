@@ -20,7 +20,9 @@ struct Vtop::Design {
         }
     }
     ~Design() {
-        if (record) std::fclose(record);
+        if (!record) return;
+        std::fputs(ASSAY_TRAILER, record);
+        std::fclose(record);
     }
     void sample() {
 #define ASSAY_WRITE(port) std::fwrite(&model.port, sizeof(model.port), 1, record);
