@@ -21,6 +21,10 @@ from synth.markup import (
 AREA, EFFICIENCY = "area", "area efficiency"
 #: Metrics of which more is better; of all others, less is.
 _MORE_IS_BETTER = {EFFICIENCY}
+PANELS = (
+    Panel("area of the cells (less is better)", True),
+    Panel("work/s/mm² (more is better)", False),
+)
 
 
 def comparisons(pairs: Sequence[Pair], about: Mapping[str, str]) -> str:
@@ -44,8 +48,9 @@ def comparisons(pairs: Sequence[Pair], about: Mapping[str, str]) -> str:
     return "\n".join(parts)
 
 
-def _chart(name: str, pairs: Sequence[Pair]) -> str:
-    bars = [
+def bars(pairs: Sequence[Pair]) -> list[Bar]:
+    """A bar for each comparison and target, with the changes that ``PANELS`` show."""
+    return [
         Bar(
             pair.first["name"],
             goal(pair.first["target"], pair.baseline) + ("*" if pair.misses() else ""),
@@ -54,10 +59,9 @@ def _chart(name: str, pairs: Sequence[Pair]) -> str:
         )
         for pair in pairs
     ]
-    panels = (
-        Panel("area of the cells (less is better)", True),
-        Panel("work/s/mm² (more is better)", False),
-    )
+
+
+def _chart(name: str, pairs: Sequence[Pair]) -> str:
     caption = (
         "Pale: a change smaller than what the order of the gates alone makes of the area. "
         "“Smallest” is mapped without a clock in mind: its clock, and so its work/s, is what came "
@@ -66,7 +70,7 @@ def _chart(name: str, pairs: Sequence[Pair]) -> str:
     if any(pair.misses() for pair in pairs):
         caption += " * A side does not reach the clock; see the table."
     return (
-        f'<figure><div class="scroll">{bar_chart(name, panels, bars)}</div>'
+        f'<figure><div class="scroll">{bar_chart(name, PANELS, bars(pairs))}</div>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
