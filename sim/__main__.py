@@ -4,17 +4,16 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
+from functools import partial
 
 from hdl.datapath import find_datapath
 from sim import results
-from sim.console import Column, LiveTable
+from sim.console import Column, LiveTable, run_command
 from sim.model import runtime_library
+from sim.parallel import in_parallel
 from sim.run import DEFAULT_SEED, SimulationResult, simulate, waves_file
 from sim.selection import positive, select
-from sim.tools import ToolError
 
 
 def main() -> int:
@@ -38,8 +37,10 @@ def main() -> int:
         Column("verdict", 7, right=False),
     ]
     finished = []
+    runtime_library(options.waves)  # once, before the jobs that all need it
+    work = partial(_simulate_one, seed=options.seed, waves=options.waves)
     with LiveTable(columns, len(chosen), "simulating") as table:
-        for result in _simulate_all(chosen, options.seed, options.waves, options.jobs):
+        for result in in_parallel(work, chosen, options.jobs):
             finished.append(result)
             _show(table, result, waves=options.waves)
     results.update("sim", (_entry(result) for result in finished))
@@ -68,22 +69,7 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _simulate_all(
-    chosen: list[tuple[str, str]], seed: int, waves: bool, jobs: int
-) -> Iterator[SimulationResult]:
-    """Results as they come in; the configurations that take longest are not started last."""
-    runtime_library(waves)  # once, before the jobs that all need it
-    with ProcessPoolExecutor(min(jobs, len(chosen))) as pool:
-        pending = [pool.submit(_simulate_one, path, name, seed, waves) for path, name in chosen]
-        try:
-            for done in as_completed(pending):
-                yield done.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _simulate_one(datapath: str, name: str, seed: int, waves: bool) -> SimulationResult:
+def _simulate_one(datapath: str, name: str, *, seed: int, waves: bool) -> SimulationResult:
     return simulate(find_datapath(datapath), name, seed, waves=waves)
 
 
@@ -117,9 +103,4 @@ def _entry(result: SimulationResult) -> dict:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except ToolError as error:
-        sys.exit(f"assay: {error}")
-    except KeyboardInterrupt:
-        sys.exit("assay: interrupted; what was finished is kept, the rest will be done next time")
+    run_command(main)

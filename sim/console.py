@@ -1,11 +1,15 @@
 """What users see of long work: aligned lines as results arrive, a progress bar on a terminal."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from sim.tools import ToolError
 
 
 @dataclass(frozen=True)
@@ -66,3 +70,13 @@ class LiveTable:
             for cell, column in zip(cells, self._columns, strict=True)
         ]
         self._console.print("  ".join(fields).rstrip(), style=style)
+
+
+def run_command(main: Callable[[], int]) -> NoReturn:
+    """End the process with what ``main`` returns; a missing tool or Ctrl-C is one clear line."""
+    try:
+        sys.exit(main())
+    except ToolError as error:
+        sys.exit(f"assay: {error}")
+    except KeyboardInterrupt:
+        sys.exit("assay: interrupted; what was finished is kept, the rest will be done next time")

@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+import traceback
 import xml.etree.ElementTree as ElementTree
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from hdl.export import export
 from sim.bench import CONFIGURATION_VARIABLE, DATAPATH_VARIABLE, RESULT_VARIABLE, empty_outcome
 from sim.cache import fingerprint, locked, unfinished_folder, write_atomically
 from sim.model import build_simulator
-from sim.paths import configuration_folder
+from sim.paths import ROOT, configuration_folder
 from sim.sources import run_key
 from sim.tools import ToolError, cocotb_environment, run
 
@@ -81,13 +82,18 @@ def _simulate(datapath: Datapath, name: str, seed: int, *, waves: bool) -> Simul
     folder = configuration_folder(datapath.name, name) / "sim"
     configuration = datapath.configuration(name)
     started = time.monotonic()
-    rtlil = export(configuration.build())
-    simulator = build_simulator(rtlil, folder, waves=waves)
-    built = time.monotonic()
+    rtlil, outcome, built = "", empty_outcome(), started
     target = folder / (f"seed-{seed}-waves" if waves else f"seed-{seed}")
-    outcome = _run_testbench(
-        simulator, datapath.name, name, configuration.testbenches, seed, target, waves
-    )
+    try:
+        rtlil = export(configuration.build())
+        simulator = build_simulator(rtlil, folder, waves=waves)
+    except Exception as error:  # whatever a circuit under construction may raise
+        outcome["message"] = f"cannot be built: {_describe(error)}"
+    else:
+        built = time.monotonic()
+        outcome = _run_testbench(
+            simulator, datapath.name, name, configuration.testbenches, seed, target, waves
+        )
     figures = outcome["figures"]
     work, cycles = int(figures.pop("work", 0)), int(figures.pop("cycles", 0))
     result = SimulationResult(
@@ -111,6 +117,16 @@ def _simulate(datapath: Datapath, name: str, seed: int, *, waves: bool) -> Simul
     )
     write_atomically(target / "result.json", json.dumps(asdict(result), indent=1))
     return result
+
+
+def _describe(error: Exception) -> str:
+    """The error, and the last line of this project on the way to it."""
+    text = f"{type(error).__name__}: {error}"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename)
+        if file.is_relative_to(ROOT / "hdl"):
+            return f"{text} ({file.relative_to(ROOT)}, line {frame.lineno})"
+    return text
 
 
 def _key_of_pass(configuration: Configuration, seed: int, outcome: dict) -> str:

@@ -4,14 +4,14 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 
 from hdl.datapath import find_datapath, find_datapaths
 from sim import results
-from sim.console import Column, LiveTable
+from sim.console import Column, LiveTable, run_command
+from sim.parallel import in_parallel
 from sim.selection import positive, select
 from sim.tools import ToolError
 from synth.compare import Result, compare
@@ -105,7 +105,7 @@ def _map_all(chosen: Chosen, work: Work, jobs: int) -> tuple[list[Cost], int]:
     found: list[Cost] = []
     failed = 0
     with LiveTable(columns, len(chosen), "mapping") as table:
-        for datapath, name, mapped, message in _outcomes(chosen, work, jobs):
+        for datapath, name, mapped, message in in_parallel(work, chosen, jobs):
             found += mapped
             for row, each in enumerate(mapped):
                 table.add(_cells(each), advance=row == 0)
@@ -115,17 +115,6 @@ def _map_all(chosen: Chosen, work: Work, jobs: int) -> tuple[list[Cost], int]:
                 table.note(message.replace("\n", "\n  "), style="red")
                 table.note(f"again: make synth DATAPATH={datapath} CONFIG={name}")
     return found, failed
-
-
-def _outcomes(chosen: Chosen, work: Work, jobs: int) -> Iterator[Outcome]:
-    with ProcessPoolExecutor(min(jobs, len(chosen))) as pool:
-        pending = [pool.submit(work, path, name) for path, name in chosen]
-        try:
-            for done in as_completed(pending):
-                yield done.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _map_one(datapath: str, name: str, *, choice: Choice, goals: tuple[Target, ...]) -> Outcome:
@@ -186,9 +175,4 @@ def _show_comparisons(compared: list[Result]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except ToolError as error:
-        sys.exit(f"assay: {error}")
-    except KeyboardInterrupt:
-        sys.exit("assay: interrupted; what was finished is kept, the rest will be done next time")
+    run_command(main)
