@@ -101,19 +101,23 @@ def compile_model(
     (folder / "ports.h").write_text(_ports_header(ports))
     waves = "--trace-fst" in flags
     parts = [model, *(model / f"V{block}" for block in blocks)]
+    pieces = [(part, is_slow) for part in parts for is_slow in (False, True)]
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda part: _compile_part(part, waves), parts))
+        objects = pool.map(lambda piece: _compile_piece(piece[0], piece[1], waves), pieces)
+        return [each for each in objects if each]
 
 
-def _compile_part(folder: Path, waves: bool) -> Path:
-    sources = sorted(folder.glob("*.cpp"))
-    together = folder / "all.cc"
-    together.write_text("".join(f'#include "{source.name}"\n' for source in sources))
-    target = folder / "all.o"
-    run(
-        [compiler(), OPTIMIZATION, *include_flags(folder, waves), "-c", together, "-o", target],
-        log=folder / "compile.log",
-    )
+def _compile_piece(folder: Path, is_slow: bool, waves: bool) -> Path | None:
+    """Half of a model in one go: what runs in every cycle, or what runs once (``Slow``)."""
+    sources = [each for each in folder.glob("*.cpp") if each.stem.endswith("__Slow") == is_slow]
+    if not sources:
+        return None
+    together = folder / ("slow.cc" if is_slow else "fast.cc")
+    together.write_text("".join(f'#include "{source.name}"\n' for source in sorted(sources)))
+    target = together.with_suffix(".o")
+    flags = ["-O0" if is_slow else OPTIMIZATION, *include_flags(folder, waves)]
+    log = together.with_suffix(".log")
+    run([compiler(), *flags, "-c", together, "-o", target], log=log)
     return target
 
 
