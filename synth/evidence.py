@@ -88,7 +88,7 @@ def weigh(results: Mapping[str, Any]) -> Evidence:
             reason = "its simulation fails"
         elif not cost["netlist_checks"]:
             reason = "its netlist was not replayed"
-        elif cost["circuit"] != circuits.get((cost["datapath"], cost["config"]), cost["circuit"]):
+        elif cost.get("circuit") != circuits.get((cost["datapath"], cost["config"])):
             reason = "its circuit has changed since; make synth"
         else:
             costs.append(cost)

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -13,6 +14,7 @@ from synth.section_comparisons import PANELS, bars
 
 DATAPATH, LIBRARY = "ent", "sky130hd"
 FIGURE = ROOT / "docs" / "comparisons.svg"
+STYLE: dict[Any, Any] = {"svg.hashsalt": FIGURE.name, "svg.fonttype": "none", "font.size": 9.0}
 
 
 def main(target: Path = FIGURE) -> int:
@@ -24,7 +26,7 @@ def main(target: Path = FIGURE) -> int:
     if not pairs:
         print(f"assay: no comparison of {DATAPATH} in {LIBRARY}: run make synth", file=sys.stderr)
         return 1
-    with matplotlib.rc_context({"svg.hashsalt": FIGURE.name, "font.size": 9.0}):
+    with matplotlib.rc_context(STYLE):
         figure = draw(PANELS, bars(pairs))
         figure.patch.set(facecolor="white", alpha=1)
         figure.savefig(target, format="svg", metadata={"Date": None})
