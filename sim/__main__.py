@@ -13,7 +13,7 @@ from sim.console import Column, LiveTable, run_command
 from sim.model import runtime_library
 from sim.parallel import in_parallel
 from sim.run import DEFAULT_SEED, SimulationResult, simulate, waves_file
-from sim.selection import positive, select
+from sim.selection import SettingsParser, positive, select
 
 
 def main() -> int:
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make sim", description=__doc__)
+    parser = SettingsParser(prog="make sim", description=__doc__)
     parser.add_argument("--datapath", default="")
     parser.add_argument("--config", default="")
     parser.add_argument("--seed", type=_seed, default=DEFAULT_SEED)

@@ -1,7 +1,9 @@
 """Which configurations of which datapaths a command is about."""
 
-from argparse import ArgumentTypeError
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
+from typing import NoReturn
 
 from hdl.datapath import Datapath, find_datapath, find_datapaths
 
@@ -22,6 +24,13 @@ def select(datapath: str, configuration: str) -> list[tuple[Datapath, str]]:
         # Every datapath says what it has; the first error is as good as any.
         datapaths[0].configuration(configuration)
     return [(found, configuration) for found in holders]
+
+
+class SettingsParser(ArgumentParser):
+    """Reads the settings of a ``make`` command; a wrong one is one line, without options."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(f"assay: {message.rpartition('argument ')[2].partition(': ')[2] or message}")
 
 
 def positive(setting: str) -> Callable[[str], int]:

@@ -12,7 +12,7 @@ from hdl.datapath import find_datapath, find_datapaths
 from sim import results
 from sim.console import Column, LiveTable, run_command
 from sim.parallel import in_parallel
-from sim.selection import positive, select
+from sim.selection import SettingsParser, positive, select
 from sim.tools import ToolError
 from synth.compare import Result, compare
 from synth.cost import Cost, NotVerifiedError, costs
@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make synth", description=__doc__)
+    parser = SettingsParser(prog="make synth", description=__doc__)
     parser.add_argument("--datapath", default="")
     parser.add_argument("--config", default="")
     parser.add_argument("--library", default="sky130hd")

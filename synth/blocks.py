@@ -23,13 +23,13 @@ _KEEP = "attribute \\keep_hierarchy 1\n"
 class Block:
     """RTLIL of one block, its top module renamed to ``block``.
 
-    kept: blocks it has instances of; in ``text`` they are black boxes.
+    kept: blocks inside, with the number of their instances; in ``text`` they are black boxes.
     key: fingerprint of what is mapped, without the blocks inside.
     """
 
     name: str
     text: str
-    kept: tuple[str, ...]
+    kept: dict[str, int]
     key: str
 
 
@@ -48,7 +48,8 @@ def rename(text: str, old: str, new: str) -> str:
 def _block(modules: dict[str, str], name: str, kept: set[str]) -> Block:
     inside = _reachable(modules, name, stop=kept - {name})
     own = [module for module in inside if module == name or module not in kept]
-    present = tuple(sorted(set(inside) - set(own)))
+    cells = [kind for module in own for kind in _CELL.findall(modules[module])]
+    present = {module: cells.count(module) for module in sorted(set(inside) - set(own))}
     text = rename(_join(modules, own), name, BLOCK).replace(_KEEP, "")
     ports = "".join(_interface(modules[module], module) for module in present)
     return Block(name, text + ports, present, fingerprint(text))

@@ -1,10 +1,12 @@
 """What one configuration costs: mapped, timed, and replayed against its simulation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from hdl.datapath import Datapath
-from hdl.export import export
+from hdl.export import TOP, export
 from sim.cache import fingerprint, locked
 from sim.paths import BUILD, configuration_folder
 from sim.ports import Port, top_ports
@@ -21,9 +23,6 @@ from synth.timing import Timing, critical_path
 
 MAPPINGS = BUILD / "mappings"
 LIBRARIES = BUILD / "libraries"
-
-#: Parts of the clock period that blocks may use by themselves, tried in this order.
-SHARES = (1.0, 0.95, 0.9, 0.85, 0.8)
 
 
 @dataclass(frozen=True)
@@ -142,16 +141,41 @@ def _cost(
 def _fit(
     mappings: list[Mappings], target: Target, library: Library, folder: Path
 ) -> tuple[dict[str, Try], Netlist, Timing]:
-    """The best circuit of each block such that the whole reaches the target.
+    """The smallest choice of circuits for the blocks with which the whole reaches the target.
 
-    In place, a block's outputs drive more than by themselves; where that breaks the clock, every
-    block must become faster. If none is fast enough, what comes closest in the end.
+    If none does, the fastest.
     """
-    for share in SHARES:
-        best = {each.block.name: each.best(target.within(share)) for each in mappings}
-        files = {each.block.name: each.file(best[each.block.name]) for each in mappings}
+    options = [each.options(target) for each in mappings]
+    fastest = None
+    for choice in sorted(product(*options), key=lambda tries: _total_area(mappings, tries)):
+        files = {
+            each.block.name: each.file(chosen)
+            for each, chosen in zip(mappings, choice, strict=True)
+        }
         netlist = compose(files, library, folder)
         timing = critical_path(with_registered_inputs(netlist.flat, library), library)
+        best = {each.block.name: chosen for each, chosen in zip(mappings, choice, strict=True)}
+        if fastest is None or timing.period_ps < fastest[2].period_ps:
+            fastest = best, netlist, timing
         if target.period_ps is None or timing.period_ps <= target.period_ps:
-            break
-    return best, netlist, timing
+            return best, netlist, timing
+    assert fastest is not None
+    # The folder holds the last netlist that was tried.
+    best = fastest[0]
+    files = {each.block.name: each.file(best[each.block.name]) for each in mappings}
+    return best, compose(files, library, folder), fastest[2]
+
+
+def _total_area(mappings: list[Mappings], tries: Sequence[Try]) -> float:
+    """Area of the whole design, blocks as often as they occur."""
+    return sum(
+        _instances(mappings, each.block.name) * chosen.area_um2
+        for each, chosen in zip(mappings, tries, strict=True)
+    )
+
+
+def _instances(mappings: list[Mappings], name: str) -> int:
+    if name == TOP:
+        return 1
+    holders = (each.block for each in mappings if name in each.block.kept)
+    return sum(block.kept[name] * _instances(mappings, block.name) for block in holders)

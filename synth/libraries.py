@@ -65,6 +65,10 @@ def choose(name: str, liberty: str, pdk_root: str) -> Choice:
     Raises ValueError if there is no such library.
     """
     if liberty:
+        if not Path(liberty).is_file():
+            raise ValueError(
+                f"LIBERTY is {liberty!r}, which is not a file; allowed are .lib and .lib.gz files"
+            )
         label = Path(liberty).name.partition(".")[0]
         return Choice(label, label, liberty)
     if name not in builtin_names():

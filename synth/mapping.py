@@ -6,7 +6,7 @@ every circuit that is compared gets the same number of tries.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,6 +27,9 @@ ORDERINGS_SINGLE = 2
 #: Part of a clock period that is left for logic when ABC is told the period: the rest is for the
 #: register's own times, which ABC does not see.
 LOGIC_SHARE = 0.85
+
+#: Parts of the clock period that a block may use by itself: in place, its outputs drive more.
+SHARES = (1.0, 0.95, 0.9, 0.85, 0.8)
 
 
 @dataclass(frozen=True)
@@ -52,22 +55,28 @@ class Mappings:
     tries: tuple[Try, ...]
     folder: Path
 
-    def best(self, target: Target) -> Try:
-        """The smallest circuit that competes for the target; the fastest if none reaches it."""
-        if competing := self.competing(target):
-            return min(competing, key=lambda each: each.area_um2)
-        return min(self.tries, key=lambda each: each.period_ps)
-
-    def competing(self, target: Target) -> list[Try]:
-        """Those of the scripts that aim for the target, and reach it.
+    def options(self, target: Target) -> list[Try]:
+        """Circuits worth trying in place, for a clock from the smallest to ever faster ones.
 
         Scripts for area leave inputs that drive much without buffers, at the expense of whatever
-        drives the block: they cannot compete for a clock.
+        drives the block: a circuit of theirs may reach the clock alone and break it in place.
         """
         if target.period_ps is None:
+            return [_smallest(self.competing(target))]
+        found = [
+            [each for each in self.tries if each.period_ps <= share * target.period_ps]
+            for share in SHARES
+        ]
+        sized = [[each for each in tries if each.script in CLOCK] for tries in found]
+        chosen = [_smallest(tries) for tries in (found[0], *sized) if tries]
+        fastest = min(self.tries, key=lambda each: each.period_ps)
+        return list(dict.fromkeys([*chosen, fastest]))
+
+    def competing(self, target: Target) -> list[Try]:
+        """For area what the scripts that aim for it made; for a clock all that reach it."""
+        if target.period_ps is None:
             return [each for each in self.tries if each.script in AREA]
-        limit = target.period_ps
-        return [each for each in self.tries if each.script in CLOCK and each.period_ps <= limit]
+        return [each for each in self.tries if each.period_ps <= target.period_ps]
 
     def file(self, chosen: Try) -> Path:
         """RTLIL of one circuit."""
@@ -90,6 +99,10 @@ class Mappings:
             "worst_over_best": round(max(map(max, areas.values())) / min(best), 4),
             "orderings": round(max(best) / min(best), 4),
         }
+
+
+def _smallest(tries: Sequence[Try]) -> Try:
+    return min(tries, key=lambda each: each.area_um2)
 
 
 def map_block(

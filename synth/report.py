@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from hdl.datapath import find_datapath
+from hdl.datapath import find_datapath, find_datapaths
 from sim import results
 from sim.cache import write_atomically
 from synth.evidence import Evidence, weigh
@@ -23,7 +23,7 @@ TEMPLATE = Path(__file__).with_name("report.html")
 
 
 def main(source: Path = results.RESULTS, page: Path = PAGE) -> int:
-    found = results.read(source)
+    found = _current(results.read(source))
     if not any(found.get(section) for section in results.IDENTITY):
         print("assay: no results yet: run make sim and make synth first", file=sys.stderr)
         return 1
@@ -53,6 +53,25 @@ def render(found: Mapping[str, Any], made: datetime, about: Mapping[str, str]) -
         problems=problems(evidence),
         sections="\n".join(filter(None, parts)),
     )
+
+
+def _current(found: dict[str, Any]) -> dict[str, Any]:
+    """Without what is left of datapaths and configurations that are gone."""
+    known = find_datapaths()
+
+    def exists(entry: Mapping[str, Any]) -> bool:
+        if "datapath" not in entry:
+            return True
+        datapath = known.get(entry["datapath"])
+        names = [entry[field] for field in ("config", "baseline", "candidate") if field in entry]
+        return datapath is not None and all(name in datapath.by_name for name in names)
+
+    return {
+        section: [each for each in entries if exists(each)]
+        if isinstance(entries, list)
+        else entries
+        for section, entries in found.items()
+    }
 
 
 def _made(found: Mapping[str, Any], made: datetime) -> str:

@@ -34,7 +34,7 @@ def comparisons(pairs: Sequence[Pair], about: Mapping[str, str]) -> str:
     parts = [
         f"<h2>Comparisons {labels('mapped', 'simulated', 'estimated', 'published')}</h2>",
         paragraph(
-            "Each candidate beside its fair baseline: same widths, tree, target and mapping "
+            "Each candidate beside its fair baseline: same widths, target and mapping "
             "effort. Area is of the cells, without memories (mapped). Work/s/mm² counts work in "
             "simulation and includes memories by a stated density (estimated).",
             "soft",
