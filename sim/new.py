@@ -38,11 +38,10 @@ def main() -> int:
     print(f"datapath {name} is made:")
     for path, text in files.items():
         print(f"  {path:{width}}  {_title(text)}")
-    print("next:")
+    print("docs/add-a-datapath.md goes through these files; next:")
     print(f"  make sim DATAPATH={name}")
     print(f"  make synth DATAPATH={name}")
     print("  make test")
-    print("then read docs/add-a-datapath.md, which goes through these files")
     return 0
 
 

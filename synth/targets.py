@@ -18,7 +18,7 @@ class Target:
     def description(self) -> str:
         if self.period_ps is None:
             return "smallest area"
-        return f"smallest area at {self.period_ps / 1000:g} ns"
+        return f"smallest area that reaches {self.period_ps / 1000:g} ns"
 
     def within(self, share: float) -> "Target":
         """The same target with only ``share`` of the period."""

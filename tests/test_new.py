@@ -92,7 +92,7 @@ def test_prints_what_it_made_and_what_comes_next(copy: Path) -> None:
     assert finished.returncode == 0, finished.stderr
     lines = [line.strip() for line in finished.stdout.splitlines()]
     assert [line.split()[0] for line in lines[1 : 1 + len(MADE)]] == list(MADE)
-    start = lines.index("next:")
+    start = lines.index("docs/add-a-datapath.md goes through these files; next:")
     assert lines[start + 1 : start + 4] == [
         "make sim DATAPATH=foo",
         "make synth DATAPATH=foo",
