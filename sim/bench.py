@@ -138,10 +138,6 @@ class Sink:
             self._ready.value = int(active)
             self._is_ready = active
 
-    def forget(self) -> None:
-        """Expect nothing of an offer that a reset took back."""
-        self._waiting = None
-
 
 class Bench:
     """A design under test with a running clock.

@@ -74,11 +74,6 @@ class Function:
         return f"!{parts[0]}" if self.operator == "!" else self.operator.join(parts)
 
 
-def verilog(text: str) -> str:
-    """A Liberty function as a Verilog expression."""
-    return parse(text).verilog
-
-
 def parse(text: str) -> Function:
     """Read a Liberty function. Negation binds first, then ``^``, then and, then or."""
     parser = _Parser(text)

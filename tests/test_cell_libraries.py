@@ -21,7 +21,7 @@ import pytest
 
 from synth import extract_cells, libraries
 from synth.cell_table import LOADS_FF, SENSES, SLEWS_PS, liberty_text, read_table, write_table
-from synth.function import parse, verilog
+from synth.function import parse
 from synth.liberty import parse_liberty, read_liberty
 from synth.library import EITHER, NEGATIVE, Arc, Cell, Library, Pin, Register, Setup, Table
 from synth.timing import critical_path, net_loads
@@ -143,8 +143,8 @@ def test_malformed_functions_are_named(text: str) -> None:
 
 def test_variables_and_verilog() -> None:
     assert parse("!((B & A) | B | 1)").variables == ("B", "A")
-    assert verilog("!(A*B)") == "~(A & B)"
-    assert verilog("0") == "1'b0"
+    assert parse("!(A*B)").verilog == "~(A & B)"
+    assert parse("0").verilog == "1'b0"
     assert parse("A&!B").truth_table(("A", "B")) == 0b0010
 
 

@@ -1,8 +1,10 @@
 """Every configuration of every datapath matches its golden model; arrays under three seeds."""
 
+from importlib import import_module
+
 import pytest
 
-from hdl.datapath import find_datapaths
+from hdl.datapath import Datapath, find_datapaths
 from hdl.ent.configurations import ArrayConfiguration
 from sim.run import simulate
 
@@ -24,6 +26,15 @@ def test_matches_the_golden_model(datapath: str, name: str, seed: int) -> None:
     result = simulate(find_datapaths()[datapath], name, seed)
     assert result.verdict == "pass", f"{result.message}\nreplay with waves: {result.replay}"
     assert result.checks > 0
+
+
+@pytest.mark.parametrize("datapath", find_datapaths().values(), ids=lambda found: found.name)
+def test_golden_functions_exist(datapath: Datapath) -> None:
+    for configuration in datapath.configurations:
+        assert configuration.golden
+        for name in configuration.golden:
+            module, _, function = name.rpartition(".")
+            assert callable(getattr(import_module(module), function))
 
 
 def test_digits_are_classified_as_well_as_in_float() -> None:
