@@ -50,12 +50,39 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """A public design of the same purpose, mapped by this project's authors.
+
+    config: the configuration of this datapath that is set beside it. library: the process whose
+    full library it was mapped to. smallest, fastest: area in µm² and delay in ns of the whole
+    design, flattened, as ``synth/reference.py`` maps; None where it was not measured. source:
+    where the design comes from and in which form it was mapped.
+    """
+
+    name: str
+    config: str
+    library: str
+    smallest: tuple[float, float] | None = None
+    fastest: tuple[float, float] | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        measured = [each for each in (self.smallest, self.fastest) if each is not None]
+        if not measured or not all(min(each) > 0 for each in measured):
+            raise ValueError(
+                f"public design {self.name}: smallest and fastest are an area in µm² and a delay "
+                "in ns, both above 0; one of the two may be left out"
+            )
+
+
+@dataclass(frozen=True)
 class Datapath:
     """A datapath, as found in ``hdl/<name>/__init__.py`` under the name ``DATAPATH``.
 
     configurations: all named instances, in the order they are reported.
     small: the instance that simulates and maps in seconds.
     mapped: names of the instances ``make synth`` maps. work: one unit of useful work.
+    references: public designs that are set beside instances.
     """
 
     name: str
@@ -66,6 +93,7 @@ class Datapath:
     small: str
     mapped: tuple[str, ...]
     comparisons: tuple[Comparison, ...] = ()
+    references: tuple[Reference, ...] = ()
     by_name: Mapping[str, Configuration] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +101,7 @@ class Datapath:
         if len(by_name) < len(self.configurations):
             raise ValueError(f"datapath {self.name}: two configurations have the same name")
         compared = [n for c in self.comparisons for n in (c.baseline, c.candidate)]
+        compared += [reference.config for reference in self.references]
         for name in (self.small, *self.mapped, *compared):
             if name not in by_name:
                 raise ValueError(f"datapath {self.name}: no configuration is named {name!r}")

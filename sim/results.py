@@ -16,6 +16,8 @@ IDENTITY = {
     "sim": ("datapath", "config", "seed"),
     "synth": ("datapath", "config", "library", "target"),
     "comparisons": ("datapath", "name", "library", "target", "metric"),
+    "references": ("datapath", "config", "library", "script", "name"),
+    "exhaustive": ("datapath", "config", "operation", "mode"),
     "speed": ("measure",),
 }
 
@@ -27,7 +29,9 @@ def read(file: Path = RESULTS) -> dict[str, Any]:
     except (OSError, ValueError):
         results = {}
     if results.get("schema") != SCHEMA:
-        results = {"schema": SCHEMA, "tools": {}} | {section: [] for section in IDENTITY}
+        results = {"schema": SCHEMA, "tools": {}}
+    for section in IDENTITY:
+        results.setdefault(section, [])
     return results
 
 

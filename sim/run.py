@@ -27,6 +27,7 @@ class SimulationResult:
     """One run of one configuration. ``verdict`` is "pass" or "fail".
 
     checks: comparisons made. cycles, work: of the stretch that shows sustained throughput.
+    first_cycle: where the stretch begins in the recording, if the testbench told.
     simulated_cycles: of the whole run. seconds: of the run, without the build.
     circuit: fingerprint of the exported design. sources: files the run depends on; key: their
     fingerprint.
@@ -49,6 +50,7 @@ class SimulationResult:
     key: str
     message: str = ""
     figures: dict[str, float] | None = None
+    first_cycle: int | None = None
 
     @property
     def replay(self) -> str:
@@ -96,6 +98,7 @@ def _simulate(datapath: Datapath, name: str, seed: int, *, waves: bool) -> Simul
         )
     figures = outcome["figures"]
     work, cycles = int(figures.pop("work", 0)), int(figures.pop("cycles", 0))
+    first_cycle = figures.pop("first_cycle", None)
     result = SimulationResult(
         datapath=datapath.name,
         config=name,
@@ -114,6 +117,7 @@ def _simulate(datapath: Datapath, name: str, seed: int, *, waves: bool) -> Simul
         key=_key_of_pass(configuration, seed, outcome),
         message=outcome["message"],
         figures=figures,
+        first_cycle=first_cycle,
     )
     write_atomically(target / "result.json", json.dumps(asdict(result), indent=1))
     return result

@@ -17,6 +17,7 @@ from sim.tools import ToolError
 from synth.compare import Result, compare
 from synth.cost import Cost, NotVerifiedError, costs
 from synth.libraries import Choice, choose
+from synth.public_table import show_public
 from synth.replay import ReplayError
 from synth.targets import Target, targets
 
@@ -48,15 +49,18 @@ def main() -> int:
         for result in compare(find_datapath(name), found)
     ]
     _show_comparisons(compared)
+    mapped = dict.fromkeys((each.datapath, each.config) for each in found)
+    beside, unlike = show_public(mapped, choice, options.jobs)
     results.update("synth", (asdict(each) for each in found))
     results.update("comparisons", (asdict(each) for each in compared))
+    results.update("references", (asdict(each) for each in beside))
     checks = sum(each.netlist_checks for each in found)
     print(
         f"{len(chosen) - failed} of {len(chosen)} configurations mapped, "
         f"{checks:,} outputs of their netlists replayed and identical, "
         f"{time.monotonic() - started:.0f} s"
     )
-    return 1 if failed else 0
+    return 1 if failed or unlike else 0
 
 
 def _parse() -> argparse.Namespace:
@@ -99,6 +103,7 @@ def _map_all(chosen: Chosen, work: Work, jobs: int) -> tuple[list[Cost], int]:
         Column("SRAM bits", 9),
         Column("path ns", 7),
         Column("work/s", 13),
+        Column("pJ/work", 7),
         Column("spread", 7),
         Column("netlist checks", 14),
     ]
@@ -135,6 +140,7 @@ def _cells(cost: Cost) -> list[str]:
         f"{cost.sram_bits:,}",
         f"{cost.critical_path_ps / 1000:.2f}",
         f"{cost.work_per_second / 1e9:.2f} G{cost.unit}",
+        "-" if cost.energy_pj_per_work is None else f"{cost.energy_pj_per_work:.4g}",
         f"{worst - 1:+.0%}",
         f"{cost.netlist_checks:,}",
     ]

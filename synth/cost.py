@@ -12,6 +12,7 @@ from sim.paths import BUILD, configuration_folder
 from sim.ports import Port, top_ports
 from sim.run import SimulationResult, simulate, stimulus_file
 from synth.blocks import cut
+from synth.energy import energy_per_work
 from synth.libraries import Choice, load_library
 from synth.library import Library
 from synth.mapping import Mappings, Try, map_block
@@ -34,7 +35,9 @@ class Cost:
     is no target. sequential_um2: its registers. memory_um2: the memories by a stated density.
     spread: per block, how many mappings competed, the worst area over the best, and the largest
     over the smallest best of an ordering. netlist_checks: outputs compared in the replay.
-    circuit: fingerprint of the exported design, as in ``SimulationResult``.
+    circuit: fingerprint of the exported design, as in ``SimulationResult``. energy_pj_per_work:
+    over the stretch that shows sustained throughput, at the clock of ``work_per_second``, without
+    the memories; None where it was not determined. energy_parts: the same by its causes.
     """
 
     datapath: str
@@ -57,6 +60,7 @@ class Cost:
     netlist_checks: int
     circuit: str
     energy_pj_per_work: float | None = None
+    energy_parts: dict[str, float] | None = None
 
     @property
     def total_um2(self) -> float:
@@ -68,10 +72,10 @@ class NotVerifiedError(RuntimeError):
     """The circuit fails its own simulation, so its cost means nothing."""
 
 
-def costs(datapath: Datapath, name: str, choice: Choice, goals: tuple[Target, ...]) -> list[Cost]:
-    """Map a configuration to the chosen library, for every target in ``goals``.
+def verified(datapath: Datapath, name: str) -> tuple[SimulationResult, str]:
+    """The simulation of a configuration, which passes, and the RTLIL of the very circuit.
 
-    Raises NotVerifiedError if its simulation fails, ReplayError if a netlist differs from it.
+    Raises NotVerifiedError if there is no such thing.
     """
     simulated = simulate(datapath, name)
     if simulated.verdict != "pass":
@@ -79,6 +83,15 @@ def costs(datapath: Datapath, name: str, choice: Choice, goals: tuple[Target, ..
     rtlil = export(datapath.configuration(name).build())
     if fingerprint(rtlil) != simulated.circuit:
         raise NotVerifiedError("its sources changed during the run; run again")
+    return simulated, rtlil
+
+
+def costs(datapath: Datapath, name: str, choice: Choice, goals: tuple[Target, ...]) -> list[Cost]:
+    """Map a configuration to the chosen library, for every target in ``goals``.
+
+    Raises NotVerifiedError if its simulation fails, ReplayError if a netlist differs from it.
+    """
+    simulated, rtlil = verified(datapath, name)
     period = max(target.period_ps or 0.0 for target in goals)
     library, liberty = load_library(choice.source, LIBRARIES)
     mappings = [
@@ -114,6 +127,7 @@ def _cost(
     sequential = sum(um2 for name, um2 in areas.items() if library.cells[name].register)
     bits = sum(memory.bits for memory in memories(netlist.flat))
     clock_ps = max(timing.period_ps, target.period_ps or 0.0)
+    energy = energy_per_work(netlist, library, ports, simulated, clock_ps, folder)
     path = [f"{step.cell or 'port'} {step.pin} {step.arrival_ps:.0f} ps" for step in timing.path]
     return Cost(
         datapath=simulated.datapath,
@@ -135,6 +149,8 @@ def _cost(
         spread={each.block.name: each.spread(target) for each in mappings},
         netlist_checks=checks,
         circuit=simulated.circuit,
+        energy_pj_per_work=round(sum(energy.values()), 6) if energy else None,
+        energy_parts=energy,
     )
 
 

@@ -42,12 +42,16 @@ class Pair:
 
 @dataclass(frozen=True)
 class Evidence:
-    """failed: simulations that did not pass. withheld: what is not shown, and why."""
+    """failed: simulations that did not pass. withheld: what is not shown, and why.
+
+    references: circuits beside public designs.
+    """
 
     simulations: list[Entry]
     failed: list[Entry]
     costs: list[Entry]
     pairs: list[Pair]
+    references: list[Entry]
     withheld: list[str]
 
 
@@ -74,26 +78,39 @@ def grouped(entries: Iterable[T], key: Callable[[T], K]) -> list[tuple[K, list[T
 def weigh(results: Mapping[str, Any]) -> Evidence:
     """Sort the entries of ``results.json`` into what may be shown and what may not.
 
-    A cost needs a netlist that was replayed and no failing simulation of its configuration; a
-    comparison needs such a cost for both sides, with the very figures it was made from.
+    A cost needs a netlist that was replayed and no failing simulation of its configuration, and so
+    does what is set beside public designs; a comparison needs such a cost for both sides, with the
+    very figures it was made from.
     """
     simulations = list(results.get("sim", ()))
     failed = [each for each in simulations if each["verdict"] != "pass"]
     broken = {(each["datapath"], each["config"]) for each in failed}
     circuits = {(each["datapath"], each["config"]): each["circuit"] for each in simulations}
+    withheld: list[str] = []
+
+    def reason(entry: Entry) -> str:
+        """Why the figures of a mapped circuit may not be shown; empty if they may."""
+        if (entry["datapath"], entry["config"]) in broken:
+            return "its simulation fails"
+        if not entry["netlist_checks"]:
+            return "its netlist was not replayed"
+        if entry.get("circuit") != circuits.get((entry["datapath"], entry["config"])):
+            return "its circuit has changed since; make synth"
+        return ""
+
     costs: list[Entry] = []
-    withheld = []
     for cost in results.get("synth", ()):
-        if (cost["datapath"], cost["config"]) in broken:
-            reason = "its simulation fails"
-        elif not cost["netlist_checks"]:
-            reason = "its netlist was not replayed"
-        elif cost.get("circuit") != circuits.get((cost["datapath"], cost["config"])):
-            reason = "its circuit has changed since; make synth"
+        if why := reason(cost):
+            withheld.append(f"cost of {_place(cost, 'config')}: {why}")
         else:
             costs.append(cost)
-            continue
-        withheld.append(f"cost of {_place(cost, 'config')}: {reason}")
+    references: list[Entry] = []
+    for each in results.get("references", ()):
+        if why := reason(each):
+            place = f"{each['datapath']} {each['config']} ({each['library']}, {each['script']})"
+            withheld.append(f"{place} beside {each['name']}: {why}")
+        else:
+            references.append(each)
     known = {_key(cost, cost["config"]): cost for cost in costs}
     pairs = []
     by_name = grouped(results.get("comparisons", ()), lambda each: _key(each, each["name"]))
@@ -107,7 +124,7 @@ def weigh(results: Mapping[str, Any]) -> Evidence:
             withheld.append(f"comparison {_place(first, 'name')}: older than the costs; make synth")
         else:
             pairs.append(Pair(metrics, sides[0], sides[1]))
-    return Evidence(simulations, failed, costs, pairs, withheld)
+    return Evidence(simulations, failed, costs, pairs, references, withheld)
 
 
 def _key(entry: Entry, name: str) -> tuple[str, str, str, str]:

@@ -61,7 +61,7 @@ async def sustained_throughput(bench: Bench) -> None:
     pes = multiplier.configuration.rows * multiplier.configuration.columns
     work = tiles * inner * pes
     bench.check(work >= 0.98 * cycles * pes, f"only {work / cycles:.2f} of {pes} MACs a cycle")
-    bench.report_work(work, cycles)
+    bench.report_work(work, cycles, source.taken[0])
 
 
 @bench_test

@@ -29,8 +29,9 @@ async def running_accumulation(bench: Bench) -> None:
     p = _parameters(bench)
     low, high = signed_range(p.operand_bits)
     a, b = bench.rng.integers(low, high, (2, RANDOM_BEATS), endpoint=True)
+    first = bench.cycle
     await _check_beats(bench, a, b, bench.rng.random(RANDOM_BEATS) < 0.05)
-    bench.report_work(RANDOM_BEATS, RANDOM_BEATS)
+    bench.report_work(RANDOM_BEATS, RANDOM_BEATS, first)
 
 
 @bench_test

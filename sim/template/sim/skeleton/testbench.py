@@ -46,7 +46,7 @@ async def sustained_throughput(bench: Bench) -> None:
         cycle - taken for (cycle, _), taken in zip(sink.received, source.taken, strict=True)
     ]
     bench.check_equal(latencies, [LATENCY] * count, "latency")
-    bench.report_work(count * _configuration(bench).lanes, count)
+    bench.report_work(count * _configuration(bench).lanes, count, source.taken[0])
 
 
 @bench_test
