@@ -53,18 +53,32 @@ class DotDiagram:
         full adder. That is the smallest number of full adders, one for each bit removed, with
         the carry-propagate adder among them.
         """
+        columns = self._reduce(m, platform, 1, name)
+        return Cat(*(bits[0] if bits else Const(0, 1) for bits in columns))
+
+    def rows(self, m: Module, platform: object, name: str = "rows") -> tuple[Value, Value]:
+        """Build the adders of the tree alone: two words whose sum it is, modulo ``2**width``.
+
+        For a carry-propagate adder of another kind, or registers before it.
+        """
+        columns = self._reduce(m, platform, 2, name)
+        padded = [[*bits, Const(0, 1), Const(0, 1)] for bits in columns]
+        return Cat(*(bits[0] for bits in padded)), Cat(*(bits[1] for bits in padded))
+
+    def _reduce(self, m: Module, platform: object, height: int, name: str) -> list[list[Value]]:
+        """Add within each column until no more than ``height`` bits are left in it."""
         columns = [list(column) for column in self._columns]
         for column in range(self.width):
             if self._constant >> column & 1:
                 columns[column].append(_Bit(Const(1), 0))
-        result: list[Value] = []
+        result: list[list[Value]] = []
         for column, bits in enumerate(columns):
             adders = _ColumnAdders(m, platform, f"{name}_{column}")
-            total, carries = adders.reduce(bits)
-            result.append(total)
+            left, carries = adders.reduce(bits, height)
+            result.append(left)
             if column + 1 < self.width:
                 columns[column + 1] += carries
-        return Cat(*result)
+        return result
 
 
 class _ColumnAdders:
@@ -73,20 +87,21 @@ class _ColumnAdders:
         self._platform = platform
         self._name = name
 
-    def reduce(self, bits: list[_Bit]) -> tuple[Value, list[_Bit]]:
-        """One sum bit of the column's weight, and the carries into the next column."""
+    def reduce(self, bits: list[_Bit], height: int) -> tuple[list[Value], list[_Bit]]:
+        """Bits of the column's weight, ``height`` at most, and carries into the next column."""
         order = count()
         queue = [(bit.arrival, next(order), bit.value) for bit in bits]
         heapq.heapify(queue)
         carries: list[_Bit] = []
-        while len(queue) > 1:
-            taken = [heapq.heappop(queue) for _ in range(min(3, len(queue)))]
+        while len(queue) > height:
+            excess = len(queue) - height
+            taken = [heapq.heappop(queue) for _ in range(min(3, excess + 1))]
             arrival = max(time for time, _, _ in taken)
             index = next(order)
             total, carry = self._add([bit for _, _, bit in taken], f"{self._name}_{index}")
             heapq.heappush(queue, (arrival + SUM_DELAY, index, total))
             carries.append(_Bit(carry, arrival + CARRY_DELAY))
-        return (queue[0][2] if queue else Const(0, 1)), carries
+        return [bit for _, _, bit in sorted(queue, key=lambda each: each[:2])], carries
 
     def _add(self, bits: list[Value], name: str) -> tuple[Value, Value]:
         variables = [bit for bit in bits if not isinstance(bit, Const)]

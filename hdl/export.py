@@ -14,6 +14,7 @@ from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, Value
 from amaranth.lib import wiring
 
 TOP = "top"
+_PORT = re.compile(r"^  wire .*(?:input|output) \d+ +\\(\S+)$", re.MULTILINE)
 
 
 class Unit(wiring.Component):
@@ -94,4 +95,17 @@ def export(component: wiring.Component) -> str:
     """RTLIL of ``component`` as module ``top``, with one clock ``clk`` and one reset ``rst``."""
     platform = Export()
     top = rtlil.convert(component, name=TOP, platform=platform, emit_src=False)
-    return platform.text + top
+    return platform.text + _with_clock(top)
+
+
+def _with_clock(text: str) -> str:
+    """The design with ports ``clk`` and ``rst``, which a combinational circuit leaves out."""
+    head = f"module \\{TOP}\n"
+    before, _, rest = text.partition(head)
+    ports = _PORT.findall(rest.partition("\nend\n")[0])
+    missing = [port for port in ("clk", "rst") if port not in ports]
+    lines = [
+        f"  wire width 1 input {number} \\{port}\n"
+        for number, port in enumerate(missing, start=len(ports))
+    ]
+    return before + head + "".join(lines) + rest

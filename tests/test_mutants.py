@@ -34,7 +34,7 @@ ADDED = 'ArrayConfiguration(2, 2, _parameters(CANDIDATES["both at the edge"], 4,
 
 @dataclass(frozen=True)
 class Mutant:
-    """A replacement in a file of ``hdl/ent``, and the cocotb test that must find it."""
+    """A replacement in a file of ``hdl``, and the cocotb test that must find it."""
 
     fault: str
     file: str
@@ -96,7 +96,7 @@ MUTANTS = (
     ),
     Mutant(
         "the accumulator's top bit is cut off",
-        "pe.py",
+        "ent/pe.py",
         "accumulator.eq(self._accumulate(m, platform, accumulator))",
         "accumulator.eq(self._accumulate(m, platform, accumulator)[:-1])",
         PE,
@@ -104,7 +104,7 @@ MUTANTS = (
     ),
     Mutant(
         "a PE does not start anew after a reset",
-        "pe.py",
+        "ent/pe.py",
         '"last_next": Out(1, init=1)',
         '"last_next": Out(1)',
         PE,
@@ -112,7 +112,7 @@ MUTANTS = (
     ),
     Mutant(
         "what is in the skew registers survives a reset",
-        "array.py",
+        "ent/array.py",
         'name=f"last_skew_{i}", init=1',
         'name=f"last_skew_{i}", init=0',
         SMALL,
@@ -120,7 +120,7 @@ MUTANTS = (
     ),
     Mutant(
         "results of a tile that a reset discarded are written",
-        "top.py",
+        "ent/top.py",
         "end | (spacing != 0) & ~discarding",
         "end | (spacing != 0)",
         SMALL,
@@ -128,7 +128,7 @@ MUTANTS = (
     ),
     Mutant(
         "operands count in idle cycles",
-        "top.py",
+        "ent/top.py",
         "a.values.as_value() & take.replicate(len(a.values.as_value()))",
         "a.values.as_value()",
         SMALL,
@@ -136,7 +136,7 @@ MUTANTS = (
     ),
     Mutant(
         "tiles may end one cycle too close together",
-        "top.py",
+        "ent/top.py",
         "& (spacing == 0))",
         "& (spacing <= 1))",
         BUFFERED,
@@ -144,7 +144,7 @@ MUTANTS = (
     ),
     Mutant(
         "a tile may end with room for all of its rows but one",
-        "top.py",
+        "ent/top.py",
         "(reserved <= self.depth - rows)",
         "(reserved <= self.depth - rows + 1)",
         SMALL,
@@ -152,7 +152,7 @@ MUTANTS = (
     ),
     Mutant(
         "an output is withdrawn while it waits",
-        "drain.py",
+        "ent/drain.py",
         "with m.Elif(self.o.ready):",
         "with m.Else():",
         SMALL,
@@ -160,7 +160,7 @@ MUTANTS = (
     ),
     Mutant(
         "a row is read before its last column is written",
-        "drain.py",
+        "ent/drain.py",
         "self.write, self.column_count - 1,",
         "self.write, self.column_count - 2,",
         SMALL,
@@ -168,7 +168,7 @@ MUTANTS = (
     ),
     Mutant(
         "errors reach the drain one cycle early",
-        "top.py",
+        "ent/top.py",
         "ARRAY_LATENCY - 1, name",
         "ARRAY_LATENCY - 2, name",
         BUFFERED,
@@ -176,7 +176,7 @@ MUTANTS = (
     ),
     Mutant(
         "a correct tile clears the sticky errors",
-        "top.py",
+        "ent/top.py",
         "        with m.If(take & ends & error.as_value().any()):\n"
         "            m.d.sync += sticky.eq(sticky.as_value() | error.as_value())\n",
         "        with m.If(take & ends):\n"
@@ -187,7 +187,7 @@ MUTANTS = (
     ),
     Mutant(
         "errors are counted by beat",
-        "top.py",
+        "ent/top.py",
         "with m.If(take & ends & error.as_value().any())",
         "with m.If(take & error.as_value().any())",
         SINGLE,
@@ -195,7 +195,7 @@ MUTANTS = (
     ),
     Mutant(
         "the overflow flag rises one beat late",
-        "top.py",
+        "ent/top.py",
         "longest = self.parameters.longest_exact_tile",
         "longest = self.parameters.longest_exact_tile + 1",
         SMALL,
@@ -203,7 +203,7 @@ MUTANTS = (
     ),
     Mutant(
         "the multiplier never says it is busy",
-        "top.py",
+        "ent/top.py",
         "status.busy.eq(self._tile_open",
         "status.busy.eq(0 * self._tile_open",
         SMALL,
@@ -211,7 +211,7 @@ MUTANTS = (
     ),
     Mutant(
         "the error counter wraps",
-        "top.py",
+        "ent/top.py",
         "with m.If(~errors.all()):",
         "with m.If(error.as_value().any()):",
         SMALL,
@@ -219,7 +219,7 @@ MUTANTS = (
     ),
     Mutant(
         "what is to be dropped ends with a last that is not valid",
-        "top.py",
+        "ent/top.py",
         "with m.If(a.valid & a.payload.last):",
         "with m.If(a.payload.last):",
         SMALL,
@@ -227,7 +227,7 @@ MUTANTS = (
     ),
     Mutant(
         "a tile may end while a reset's results are in the array",
-        "top.py",
+        "ent/top.py",
         "spacing = Signal(range(rows), init=rows - 1)",
         "spacing = Signal(range(rows))",
         SMALL,
@@ -300,7 +300,7 @@ def test_without_a_mutation_it_passes(copy: Path, config: str, seed: int) -> Non
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.fault)
 def test_mutant_is_found(copy: Path, mutant: Mutant) -> None:
-    replace(copy / "hdl" / "ent" / mutant.file, mutant.old, mutant.new)
+    replace(copy / "hdl" / mutant.file, mutant.old, mutant.new)
     finished = simulate(copy, mutant.config, mutant.seed, [mutant.found_by])
     output = finished.stdout + finished.stderr
     assert finished.returncode == 1, output

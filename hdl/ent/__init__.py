@@ -3,8 +3,8 @@
 from itertools import product
 
 from hdl.datapath import Comparison, Datapath
+from hdl.encoding import Encoding
 from hdl.ent.configurations import ArrayConfiguration, PEConfiguration
-from hdl.ent.encoding import Encoding
 from hdl.ent.parameters import Parameters
 
 PUBLISHED = (

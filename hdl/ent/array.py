@@ -8,8 +8,8 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import Component, In, Out, Signature
 
 from hdl.delay import delay
+from hdl.encoding import encode
 from hdl.ent.correction import RowCorrection
-from hdl.ent.encoding import encode
 from hdl.ent.parameters import Parameters
 from hdl.ent.pe import PE
 from hdl.export import place

@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out, Signature
 
 from hdl.compressor import DotDiagram
-from hdl.ent.encoding import decode
+from hdl.encoding import decode
 from hdl.ent.parameters import Parameters
-from hdl.ent.partial_product import add_correction, product_offset
 from hdl.export import Unit
+from hdl.partial_product import add_correction, product_offset
 
 
 class RowCorrection(Unit):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from hdl.ent.encoding import Encoding
+from hdl.encoding import Encoding
 
 Location = Literal["pe", "edge"]
 

@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib.wiring import In, Out, Signature
 
 from hdl.compressor import DotDiagram
-from hdl.ent.encoding import decode, encode
+from hdl.encoding import decode, encode
 from hdl.ent.parameters import Parameters
-from hdl.ent.partial_product import add_product, product_offset
 from hdl.export import Unit
+from hdl.partial_product import add_product, product_offset
 
 #: XOR delays from the accumulator's register to the tree; only orders the tree's inputs.
 ACCUMULATOR_ARRIVAL = 1

@@ -1,13 +1,13 @@
 """Codes of operand A as the PEs get them, built from golden digits for testbenches.
 
-The layouts are those that ``hdl.ent.encoding.encode`` documents.
+The layouts are those that ``hdl.encoding.encode`` documents.
 """
 
 import numpy as np
 
 from golden.ent import recode
 from golden.integers import Integers
-from hdl.ent.encoding import Encoding
+from hdl.encoding import Encoding
 from hdl.ent.parameters import Parameters
 
 

@@ -3,7 +3,7 @@
 from amaranth.hdl import Cat, Module, Signal, Value
 
 from hdl.compressor import DotDiagram
-from hdl.ent.encoding import Select
+from hdl.encoding import Select
 
 #: XOR delays from a code's register to a row bit; only orders the tree's inputs.
 ROW_ARRIVAL = 4
@@ -21,26 +21,27 @@ def add_product(
     multiplicand: Value,
     *,
     correct: bool,
+    column: int = 0,
 ) -> None:
     """Add ``product + product_offset`` of two n-bit signed operands to ``dots``.
 
     Row i is ``digit_i * multiplicand`` in one's complement, n + 1 bits at column 2i with the
     sign inverted. With ``correct`` each negative digit's missing 1 is added here; without it the
     sum is short of what ``add_correction`` adds.
-    The sum is never negative and less than ``2**(2n)``.
+    The sum is never negative and less than ``2**(2n)``. All of it counts ``2**column`` times.
     """
     for digit, select in enumerate(selects):
         row = Signal(len(multiplicand) + 1, name=f"row_{digit}")
         m.d.comb += row.eq(_row(select, multiplicand))
-        dots.add_word(Cat(row[:-1], ~row[-1]), 2 * digit, arrival=ROW_ARRIVAL)
+        dots.add_word(Cat(row[:-1], ~row[-1]), column + 2 * digit, arrival=ROW_ARRIVAL)
     if correct:
-        add_correction(dots, selects)
+        add_correction(dots, selects, column=column)
 
 
-def add_correction(dots: DotDiagram, selects: list[Select]) -> None:
+def add_correction(dots: DotDiagram, selects: list[Select], *, column: int = 0) -> None:
     """Add ``sum(negative_i * 4**i)``, what the one's-complement rows of a product are short of."""
     for digit, select in enumerate(selects):
-        dots.add_bit(select.negative, 2 * digit, arrival=ROW_ARRIVAL - 2)
+        dots.add_bit(select.negative, column + 2 * digit, arrival=ROW_ARRIVAL - 2)
 
 
 def _row(select: Select, multiplicand: Value) -> Value:

@@ -78,6 +78,16 @@ def decode(code: Value, encoding: Encoding, digits: int) -> list[Select]:
     return [*lower, _top_select(*code[-3:])]
 
 
+def negated(m: Module, selects: list[Select], negate: Value, *, name: str) -> list[Select]:
+    """The same digits, all of the opposite sign if ``negate`` is set."""
+    opposite = []
+    for digit, select in enumerate(selects):
+        negative = Signal(name=f"{name}_{digit}")
+        m.d.comb += negative.eq(select.negative ^ negate)
+        opposite.append(Select(select.one, select.two, negative, has_minus_two=True))
+    return opposite
+
+
 def _booth_digit(triple: Value) -> Value:
     below, low, high = triple
     one = low ^ below
