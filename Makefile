@@ -13,11 +13,11 @@ MAP = $(SELECT) $(if $(JOBS),--jobs '$(JOBS)') $(if $(LIB),--library '$(LIB)') \
 export PDK_ROOT
 
 .DEFAULT_GOAL := help
-.PHONY: help sim waves synth test lint new doctor report speed clean
+.PHONY: help sim waves synth exhaustive test lint new doctor report speed clean
 
 help: ## list the commands
 	@echo 'Assay: machine-learning accelerator datapaths, simulated, mapped and weighed'
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 	@echo 'Settings: DATAPATH= CONFIG= SEED= WAVES=1 JOBS= LIB=sky130hd|sg13g2 LIBERTY= PDK_ROOT= CLOCK='
 
 sim: $(READY) ## simulate every configuration and compare it with its golden model
@@ -28,6 +28,9 @@ waves: $(READY) ## simulate DATAPATH= CONFIG= SEED= and write an FST file
 
 synth: $(READY) ## map to gates, replay the netlists, compare with the fair baselines
 	@$(RUN) synth $(MAP)
+
+exhaustive: $(READY) ## compare FLOAT16 operations with SoftFloat on all pairs of operands
+	@$(RUN) sim.fp16.exhaustive $(if $(JOBS),--jobs '$(JOBS)') $(if $(CHUNKS),--chunks '$(CHUNKS)')
 
 test: $(READY) lint ## all that must hold before a change lands
 	@$(RUN) pytest -q -n $(or $(JOBS),auto) --dist worksteal --junitxml build/report/tests.xml
@@ -63,6 +66,8 @@ $(READY): pyproject.toml constraints.txt
 		{ echo 'assay: $(PYTHON) is older than 3.11: install a newer Python, or set PYTHON='; exit 1; }
 	@'$(PYTHON)' -c 'import ensurepip, venv' 2> /dev/null || \
 		{ echo 'assay: Python lacks venv: install python3-venv'; exit 1; }
+	@'$(PYTHON)' -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' || \
+		{ echo 'assay: Python lacks its headers: install python3-dev'; exit 1; }
 	@command -v "$${CXX:-g++}" > /dev/null || command -v clang++ > /dev/null || \
 		{ echo 'assay: no C++ compiler: install g++ or clang++, or set CXX='; exit 1; }
 	@mkdir -p build

@@ -13,6 +13,8 @@ from sim.tools import compiler, run, run_yosys, verilator_environment, verilator
 
 RUNTIME = Path(__file__).parent / "runtime"
 OPTIMIZATION = "-O1"
+#: Of what becomes part of a shared library. Models have the same symbols all, so they hide them.
+SHARED = ("-fPIC", "-fvisibility=hidden")
 #: Last line of a recording of ports that is complete.
 TRAILER = "end"
 # Amaranth's Verilog is correct by construction; these only question its style.
@@ -81,8 +83,12 @@ def compile_model(
     flags: list[str],
     blocks: list[str],
     configuration: str = "",
+    options: tuple[str, ...] = (),
 ) -> list[Path]:
-    """Verilate ``verilog`` and compile the model; modules in ``blocks`` are compiled only once."""
+    """Verilate ``verilog`` and compile the model; modules in ``blocks`` are compiled only once.
+
+    options: further ones of the compiler.
+    """
     lines = ["`verilator_config", *(f'hier_block -module "{block}"' for block in blocks)]
     control = folder / "design.vlt"
     control.write_text("\n".join([*lines, configuration, ""]))
@@ -103,11 +109,13 @@ def compile_model(
     parts = [model, *(model / f"V{block}" for block in blocks)]
     pieces = [(part, is_slow) for part in parts for is_slow in (False, True)]
     with ThreadPoolExecutor() as pool:
-        objects = pool.map(lambda piece: _compile_piece(piece[0], piece[1], waves), pieces)
+        objects = pool.map(lambda piece: _compile_piece(piece[0], piece[1], waves, options), pieces)
         return [each for each in objects if each]
 
 
-def _compile_piece(folder: Path, is_slow: bool, waves: bool) -> Path | None:
+def _compile_piece(
+    folder: Path, is_slow: bool, waves: bool, options: tuple[str, ...]
+) -> Path | None:
     """Half of a model in one go: what runs in every cycle, or what runs once (``Slow``)."""
     sources = [each for each in folder.glob("*.cpp") if each.stem.endswith("__Slow") == is_slow]
     if not sources:
@@ -115,7 +123,8 @@ def _compile_piece(folder: Path, is_slow: bool, waves: bool) -> Path | None:
     together = folder / ("slow.cc" if is_slow else "fast.cc")
     together.write_text("".join(f'#include "{source.name}"\n' for source in sorted(sources)))
     target = together.with_suffix(".o")
-    flags = ["-O0" if is_slow else OPTIMIZATION, *include_flags(folder, waves)]
+    level = ["-O0" if is_slow else OPTIMIZATION, *options]
+    flags = [*level, *include_flags(folder, waves)]
     log = together.with_suffix(".log")
     run([compiler(), *flags, "-c", together, "-o", target], log=log)
     return target
@@ -152,14 +161,14 @@ def runtime_library(waves: bool = False) -> Path:
 
 
 def replay_library() -> Path:
-    """Verilator's runtime for a replay, without cocotb."""
+    """Verilator's runtime without cocotb, for a program or a shared library."""
     include = verilator_root() / "include"
 
     def build(unfinished: Path) -> None:
         objects = []
         for name in ("verilated", "verilated_dpi", "verilated_threads"):
             objects.append(unfinished / f"{name}.o")
-            command = [compiler(), "-O2", *include_flags(RUNTIME, False), "-c"]
+            command = [compiler(), "-O2", *SHARED, *include_flags(RUNTIME, False), "-c"]
             run(
                 [*command, include / f"{name}.cpp", "-o", objects[-1]],
                 log=unfinished / f"{name}.log",

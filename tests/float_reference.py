@@ -10,7 +10,6 @@ from fractions import Fraction
 from functools import cache, lru_cache
 
 import numpy as np
-import pytest
 
 from golden.float_format import FLOAT16, FLOAT32, FloatFormat
 from golden.integers import Integers
