@@ -10,230 +10,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+import ent_mutants
+import fp16_mutants
 import pytest
+from mutation import Mutant
 
 from sim.model import runtime_library
 from sim.paths import BUILD, ROOT
-from sim.run import DEFAULT_SEED
 
 PACKAGES = ("hdl", "golden", "sim")
 SECONDS = 120
 
-PE = "pe-int4-acc12-nr4sd-edge-edge"
-PE_ALONE = "pe-int4-acc12-booth-pe-pe"
-PE_INT8 = "pe-int8-acc32-nr4sd-pe-pe"
-SMALL = "2x2-int4-acc12-nr4sd-edge-edge"
-SINGLE = "1x1-int4-acc8-booth-edge-edge"
-BUFFERED = f"{SMALL}-buffer2"
-#: Added to every copy: tiles of it may end as close together as the array allows.
-ADDED = 'ArrayConfiguration(2, 2, _parameters(CANDIDATES["both at the edge"], 4, 12), 2)'
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A replacement in a file of ``hdl``, and the cocotb test that must find it."""
-
-    fault: str
-    file: str
-    old: str
-    new: str
-    config: str
-    found_by: str
-    seed: int = DEFAULT_SEED
-
-
-MUTANTS = (
-    Mutant(
-        "a carry does not make the top digit 2",
-        "encoding.py",
-        "two=(high & ~low & ~carry) | (~high & low & carry),",
-        "two=high & ~low & ~carry,",
-        PE,
-        "all_products",
-    ),
-    Mutant(
-        "a zero digit's inverted row gets no 1",
-        "partial_product.py",
-        "dots.add_bit(select.negative, 2 * digit,",
-        "dots.add_bit(select.negative & (select.one | select.two), 2 * digit,",
-        PE_ALONE,
-        "all_products",
-    ),
-    Mutant(
-        "a zero digit counts for nothing in the row correction",
-        "partial_product.py",
-        "dots.add_bit(select.negative, 2 * digit,",
-        "dots.add_bit(select.negative & (select.one | select.two), 2 * digit,",
-        SMALL,
-        "every_product",
-    ),
-    Mutant(
-        "the rows' constant is off by one column",
-        "partial_product.py",
-        "1 << 2 * digit + operand_bits for",
-        "1 << 2 * digit + operand_bits + 1 for",
-        PE_ALONE,
-        "all_products",
-    ),
-    Mutant(
-        "the top digit's correction has the wrong weight",
-        "partial_product.py",
-        "dots.add_bit(select.negative, 2 * digit,",
-        "dots.add_bit(select.negative, 2 * digit + (digit == len(selects) - 1),",
-        SMALL,
-        "every_product",
-    ),
-    Mutant(
-        "the carry chain is broken before the last digit",
-        "encoding.py",
-        "carry_out.eq(high & (low | carry))",
-        "carry_out.eq(high & (low | carry) if i < digits - 1 else high & low)",
-        PE_INT8,
-        "all_products",
-    ),
-    Mutant(
-        "the accumulator's top bit is cut off",
-        "ent/pe.py",
-        "accumulator.eq(self._accumulate(m, platform, accumulator))",
-        "accumulator.eq(self._accumulate(m, platform, accumulator)[:-1])",
-        PE,
-        "running_accumulation",
-    ),
-    Mutant(
-        "a PE does not start anew after a reset",
-        "ent/pe.py",
-        '"last_next": Out(1, init=1)',
-        '"last_next": Out(1)',
-        PE,
-        "all_products",
-    ),
-    Mutant(
-        "what is in the skew registers survives a reset",
-        "ent/array.py",
-        'name=f"last_skew_{i}", init=1',
-        'name=f"last_skew_{i}", init=0',
-        SMALL,
-        "reset_in_mid_tile",
-    ),
-    Mutant(
-        "results of a tile that a reset discarded are written",
-        "ent/top.py",
-        "end | (spacing != 0) & ~discarding",
-        "end | (spacing != 0)",
-        SMALL,
-        "every_product",
-    ),
-    Mutant(
-        "operands count in idle cycles",
-        "ent/top.py",
-        "a.values.as_value() & take.replicate(len(a.values.as_value()))",
-        "a.values.as_value()",
-        SMALL,
-        "every_product",
-    ),
-    Mutant(
-        "tiles may end one cycle too close together",
-        "ent/top.py",
-        "& (spacing == 0))",
-        "& (spacing <= 1))",
-        BUFFERED,
-        "every_product",
-    ),
-    Mutant(
-        "a tile may end with room for all of its rows but one",
-        "ent/top.py",
-        "(reserved <= self.depth - rows)",
-        "(reserved <= self.depth - rows + 1)",
-        SMALL,
-        "output_blocked",
-    ),
-    Mutant(
-        "an output is withdrawn while it waits",
-        "ent/drain.py",
-        "with m.Elif(self.o.ready):",
-        "with m.Else():",
-        SMALL,
-        "shapes_under_stalls",
-    ),
-    Mutant(
-        "a row is read before its last column is written",
-        "ent/drain.py",
-        "self.write, self.column_count - 1,",
-        "self.write, self.column_count - 2,",
-        SMALL,
-        "every_product",
-    ),
-    Mutant(
-        "errors reach the drain one cycle early",
-        "ent/top.py",
-        "ARRAY_LATENCY - 1, name",
-        "ARRAY_LATENCY - 2, name",
-        BUFFERED,
-        "mismatched_lasts",
-    ),
-    Mutant(
-        "a correct tile clears the sticky errors",
-        "ent/top.py",
-        "        with m.If(take & ends & error.as_value().any()):\n"
-        "            m.d.sync += sticky.eq(sticky.as_value() | error.as_value())\n",
-        "        with m.If(take & ends):\n"
-        "            m.d.sync += sticky.eq(error.as_value())\n"
-        "        with m.If(take & ends & error.as_value().any()):\n",
-        SMALL,
-        "mismatched_lasts",
-    ),
-    Mutant(
-        "errors are counted by beat",
-        "ent/top.py",
-        "with m.If(take & ends & error.as_value().any())",
-        "with m.If(take & error.as_value().any())",
-        SINGLE,
-        "mismatched_lasts",
-    ),
-    Mutant(
-        "the overflow flag rises one beat late",
-        "ent/top.py",
-        "longest = self.parameters.longest_exact_tile",
-        "longest = self.parameters.longest_exact_tile + 1",
-        SMALL,
-        "accumulator_extremes",
-    ),
-    Mutant(
-        "the multiplier never says it is busy",
-        "ent/top.py",
-        "status.busy.eq(self._tile_open",
-        "status.busy.eq(0 * self._tile_open",
-        SMALL,
-        "shapes_under_stalls",
-    ),
-    Mutant(
-        "the error counter wraps",
-        "ent/top.py",
-        "with m.If(~errors.all()):",
-        "with m.If(error.as_value().any()):",
-        SMALL,
-        "mismatched_lasts",
-    ),
-    Mutant(
-        "what is to be dropped ends with a last that is not valid",
-        "ent/top.py",
-        "with m.If(a.valid & a.payload.last):",
-        "with m.If(a.payload.last):",
-        SMALL,
-        "mismatched_lasts",
-    ),
-    Mutant(
-        "a tile may end while a reset's results are in the array",
-        "ent/top.py",
-        "spacing = Signal(range(rows), init=rows - 1)",
-        "spacing = Signal(range(rows))",
-        SMALL,
-        "every_product",
-    ),
-)
+#: All of them, those of each datapath in a file of its own.
+MUTANTS = (*ent_mutants.MUTANTS, *fp16_mutants.MUTANTS)
 
 
 def replace(file: Path, old: str, new: str) -> None:
@@ -249,7 +40,7 @@ def copy(tmp_path: Path) -> Path:
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
     catalogue = tmp_path / "hdl" / "ent" / "__init__.py"
-    replace(catalogue, "_CHECKED = (\n", f"_CHECKED = (\n    {ADDED},\n")
+    replace(catalogue, "_CHECKED = (\n", f"_CHECKED = (\n    {ent_mutants.ADDED},\n")
     library = runtime_library().relative_to(BUILD)
     (tmp_path / "build" / library.parent).mkdir(parents=True)
     shutil.copy(BUILD / library, tmp_path / "build" / library)
@@ -269,10 +60,10 @@ def python(root: Path, *arguments: str, **variables: str) -> subprocess.Complete
 
 
 def simulate(
-    root: Path, config: str, seed: int, tests: Iterable[str]
+    root: Path, datapath: str, config: str, seed: int, tests: Iterable[str]
 ) -> subprocess.CompletedProcess[str]:
     """``make sim`` of one configuration, but only these tests: others may hang on a mutant."""
-    chosen = ("--datapath", "ent", "--config", config, "--seed", str(seed), "--jobs", "1")
+    chosen = ("--datapath", datapath, "--config", config, "--seed", str(seed), "--jobs", "1")
     only = rf"\.({'|'.join(tests)})$"
     finished = python(root, "-m", "sim", *chosen, COCOTB_TEST_FILTER=only)
     # The runtime that came along was used: nothing else was compiled for it.
@@ -286,14 +77,18 @@ def test_the_copy_imports_its_own_packages(copy: Path) -> None:
     assert finished.stdout.split() == [str(copy / name / "__init__.py") for name in PACKAGES]
 
 
-@pytest.mark.parametrize(("config", "seed"), sorted({(m.config, m.seed) for m in MUTANTS}))
-def test_without_a_mutation_it_passes(copy: Path, config: str, seed: int) -> None:
-    tests = {m.found_by for m in MUTANTS if (m.config, m.seed) == (config, seed)}
-    finished = simulate(copy, config, seed, sorted(tests))
+RUNS = sorted({(m.datapath, m.config, m.seed) for m in MUTANTS})
+
+
+@pytest.mark.parametrize(("datapath", "config", "seed"), RUNS)
+def test_without_a_mutation_it_passes(copy: Path, datapath: str, config: str, seed: int) -> None:
+    run = (datapath, config, seed)
+    tests = {m.found_by for m in MUTANTS if (m.datapath, m.config, m.seed) == run}
+    finished = simulate(copy, *run, sorted(tests))
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "1 of 1 configurations pass" in finished.stdout
     assert "replay" not in finished.stdout
-    log = next((copy / "build" / "ent" / config).rglob("log.txt")).read_text()
+    log = next((copy / "build" / datapath / config).rglob("log.txt")).read_text()
     passed = re.findall(r"cocotb\.regression +\S+\.(\w+) passed$", log, re.MULTILINE)
     assert sorted(passed) == sorted(tests)
 
@@ -301,11 +96,11 @@ def test_without_a_mutation_it_passes(copy: Path, config: str, seed: int) -> Non
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.fault)
 def test_mutant_is_found(copy: Path, mutant: Mutant) -> None:
     replace(copy / "hdl" / mutant.file, mutant.old, mutant.new)
-    finished = simulate(copy, mutant.config, mutant.seed, [mutant.found_by])
+    finished = simulate(copy, mutant.datapath, mutant.config, mutant.seed, [mutant.found_by])
     output = finished.stdout + finished.stderr
     assert finished.returncode == 1, output
     assert "0 of 1 configurations pass" in finished.stdout, output
     # Found by a comparison in a test, not because it could not be built or run.
     assert re.search(rf"^  {mutant.found_by}: \S", finished.stdout, re.MULTILINE), output
-    command = f"make waves DATAPATH=ent CONFIG={mutant.config} SEED={mutant.seed}"
+    command = f"make waves DATAPATH={mutant.datapath} CONFIG={mutant.config} SEED={mutant.seed}"
     assert f"  replay with waves: {command}" in finished.stdout.splitlines(), output
