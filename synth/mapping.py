@@ -20,9 +20,14 @@ from synth.scripts import AREA, CLOCK, SCRIPTS, abc_argument
 from synth.targets import Target
 from synth.timing import critical_path
 
-#: Orderings tried of a block that is instantiated many times, and of one that is not.
+#: Orderings tried of a block that is instantiated many times, and of one that is not, or is large:
+#: more than so many bytes of RTLIL, of which a mapping takes seconds and chance decides less.
 ORDERINGS_REPEATED = 4
 ORDERINGS_SINGLE = 2
+LARGE_BLOCK = 250_000
+
+#: How RTLIL begins the module of a full adder.
+FULL_ADDER = "module \\full_adder\n"
 
 #: Part of a clock period that is left for logic when ABC is told the period: the rest is for the
 #: register's own times, which ABC does not see.
@@ -112,7 +117,7 @@ def map_block(
 
     A ``repeated`` block gets more tries. What was mapped before is taken from ``folder``.
     """
-    plan = list(_plan(repeated, library))
+    plan = list(_plan(block, repeated, library))
 
     def build(unfinished: Path) -> None:
         _run(block, plan, period_ps, library, liberty, unfinished)
@@ -124,15 +129,17 @@ def map_block(
     return Mappings(block, tuple(Try(**each) for each in tries), made)
 
 
-def _plan(repeated: bool, library: Library) -> Iterator[tuple[str, str, int]]:
-    for adders in _adder_styles(library):
+def _plan(block: Block, repeated: bool, library: Library) -> Iterator[tuple[str, str, int]]:
+    often = repeated and len(block.text) <= LARGE_BLOCK
+    for adders in _adder_styles(block, library):
         for script in SCRIPTS:
-            for ordering in range(ORDERINGS_REPEATED if repeated else ORDERINGS_SINGLE):
+            for ordering in range(ORDERINGS_REPEATED if often else ORDERINGS_SINGLE):
                 yield adders, script, ordering
 
 
-def _adder_styles(library: Library) -> tuple[str, ...]:
-    return ("cells", "gates") if library.full_adder else ("gates",)
+def _adder_styles(block: Block, library: Library) -> tuple[str, ...]:
+    """Without full adders in the block there is nothing to make cells of."""
+    return ("cells", "gates") if library.full_adder and FULL_ADDER in block.text else ("gates",)
 
 
 def _key(block: Block, plan: list, period_ps: float, liberty: Path) -> str:
@@ -154,7 +161,7 @@ def _run(
     source.write_text(block.text)
     avoid = dont_use_options()
     commands = []
-    for adders in _adder_styles(library):
+    for adders in _adder_styles(block, library):
         commands += [
             *("design -reset", f"read_rtlil {source}", f"hierarchy -check -top {BLOCK}"),
             "setattr -unset init w:*",  # gates have no initial value; a reset must do
