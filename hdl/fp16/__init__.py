@@ -19,6 +19,7 @@ _CHECKED = (
     _unit(1, 2),
     _unit(2, 1, BFLOAT16),
     UnitConfiguration(Parameters(FLOAT16, 3, Depths(4, 0, 1, 3, 2, 0))),
+    UnitConfiguration(),
     UnitConfiguration(Parameters(FLOAT16, 16)),
 )
 

@@ -7,11 +7,11 @@ from amaranth.lib.wiring import Component
 from hdl.datapath import Configuration
 from hdl.fp16.fma import FusedMultiplyAdd
 from hdl.fp16.format import FLOAT16, Format
-from hdl.fp16.parameters import Depths, Parameters
+from hdl.fp16.parameters import Parameters
 from hdl.fp16.top import SIMDUnit
 
 #: The unit that the real workload, training a network, deserves: that of a 64-bit register.
-REAL_PARAMETERS = Parameters(FLOAT16, 4, Depths.all(3))
+REAL_PARAMETERS = Parameters()
 
 
 @dataclass(frozen=True)
