@@ -142,11 +142,13 @@ MUTANTS = (
         "is_finite & ~(is_integer & is_outside)",
         "is_finite",
     ),
-    _unit(
-        "the far term of a dot product is dropped",
+    _mutant(
+        "what a term of a dot product loses to the right is not sticky",
         "fp16/dot.py",
         '"lost": y_lost | z_lost,',
         '"lost": y_lost,',
+        "every_operation",
+        MIXED,
     ),
     _unit(
         "opposite infinities in a dot product are not invalid",
