@@ -13,6 +13,8 @@ from sim.tools import compiler, run, run_yosys, verilator_environment, verilator
 
 RUNTIME = Path(__file__).parent / "runtime"
 OPTIMIZATION = "-O1"
+#: Up to so many copies of a module are compiled faster in place than as a block of its own.
+FEW = 8
 #: Of what becomes part of a shared library. Models have the same symbols all, so they hide them.
 SHARED = ("-fPIC", "-fvisibility=hidden")
 #: Last line of a recording of ports that is complete.
@@ -183,11 +185,11 @@ def replay_library() -> Path:
 
 
 def _repeated_modules(rtlil: str) -> list[str]:
-    """Modules kept as blocks that occur more than once."""
+    """Modules kept as blocks that occur so often that compiling them apart saves time."""
     return [
         name
         for name in _KEPT_MODULE.findall(rtlil)
-        if len(re.findall(rf"^  cell \\{re.escape(name)} ", rtlil, re.MULTILINE)) > 1
+        if len(re.findall(rf"^  cell \\{re.escape(name)} ", rtlil, re.MULTILINE)) > FEW
     ]
 
 

@@ -21,6 +21,7 @@ from hdl.fp16.operation import INDEX_BITS, Form, Group
 from hdl.fp16.parameters import Parameters
 from hdl.fp16.reduce_group import ReduceGroup
 from hdl.fp16.skid import Skid
+from hdl.wire import wire
 
 #: Bits of the number that says which of two instructions inside is older. Instructions inside: up
 #: to four in each of six groups, and a division that as many others may follow as it has cycles.
@@ -88,10 +89,13 @@ class SIMDUnit(Component):
         busy = [component.busy for component in groups.values()]
         for number, (group, component) in enumerate(groups.items()):
             m.submodules[group.name.lower()] = component
-            chosen = (target == group) & ~self.flush
+            chosen = wire(m, (target == group) & ~self.flush, f"chosen_{group.name.lower()}")
+            valid = wire(m, self.i.valid & chosen, f"valid_{group.name.lower()}")
+            payload = instruction.as_value()
             m.d.comb += [
-                component.i.payload.eq(instruction),
-                component.i.valid.eq(self.i.valid & chosen),
+                # Only the group that works sees operands: the others would toggle for nothing.
+                component.i.payload.eq(payload & valid.replicate(len(payload))),
+                component.i.valid.eq(valid),
                 component.flush.eq(self.flush),
             ]
             with m.If(chosen):
