@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import asdict
 from functools import partial
+from textwrap import wrap
 
 from hdl.datapath import find_datapath
 from sim import results
@@ -14,6 +15,9 @@ from sim.model import runtime_library
 from sim.parallel import in_parallel
 from sim.run import DEFAULT_SEED, SimulationResult, simulate, waves_file
 from sim.selection import SettingsParser, positive, select
+
+#: Characters of a line of figures.
+LINE = 100
 
 
 def main() -> int:
@@ -91,8 +95,9 @@ def _show(table: LiveTable, result: SimulationResult, *, waves: bool) -> None:
         table.note(result.message.replace("\n", "\n  "), style="red")
         table.note(f"replay with waves: {result.replay}")
     if figures := result.figures:
-        named = (f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures.items())
-        table.note(", ".join(named))
+        named = (f"{name.replace('_', ' ')} {value:.5g}" for name, value in figures.items())
+        for line in wrap(", ".join(named), LINE):
+            table.note(line)
     if waves:
         table.note(f"waves: {os.path.relpath(waves_file(result))}")
 

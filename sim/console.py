@@ -58,7 +58,11 @@ class LiveTable:
         """Print one line; with ``advance`` it completes one piece of the work."""
         self._print(cells, style)
         if advance:
-            self._progress.advance(self._task)
+            self.advance()
+
+    def advance(self) -> None:
+        """One piece of the work is complete, without a line of its own."""
+        self._progress.advance(self._task)
 
     def note(self, text: str, *, style: str | None = None) -> None:
         """Print a remark of its own below the last line."""

@@ -20,7 +20,7 @@ def instruction_layout(parameters: Parameters) -> StructLayout:
             "form": 2,
             "mode": 3,
             "mask": p.positions,
-            "tag": p.tag_bits,
+            "tag": p.tag_bits + p.order_bits,
             "a": p.register_bits,
             "b": p.register_bits,
             "c": p.register_bits,
@@ -31,7 +31,8 @@ def instruction_layout(parameters: Parameters) -> StructLayout:
 def result_layout(parameters: Parameters) -> StructLayout:
     """Fields of one result. ``error``: the instruction was reserved; it did nothing."""
     p = parameters
-    return StructLayout({"tag": p.tag_bits, "error": 1, "flags": FLAGS, "result": p.register_bits})
+    tag_bits = p.tag_bits + p.order_bits
+    return StructLayout({"tag": tag_bits, "error": 1, "flags": FLAGS, "result": p.register_bits})
 
 
 def index_of(instruction: View) -> Value:

@@ -41,7 +41,8 @@ class Depths:
 class Parameters:
     """What a unit computes with.
 
-    lane: format of a lane, 6 to 16 bits. lanes: 1 to 16. tag_bits: 1 to 64.
+    lane: format of a lane, 6 to 16 bits. lanes: 1 to 16. tag_bits: 1 to 64. order_bits: what the
+    unit itself puts above a tag inside; none on its ports.
     Raises ValueError for a value outside what is allowed.
 
     A register holds ``positions`` lanes: one for each lane, but two at least, so that a wide
@@ -52,6 +53,7 @@ class Parameters:
     lanes: int = 4
     depths: Depths = field(default_factory=Depths)
     tag_bits: int = 8
+    order_bits: int = 0
 
     def __post_init__(self) -> None:
         for name, value, low, high in (

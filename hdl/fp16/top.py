@@ -64,7 +64,7 @@ class SIMDUnit(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        p = replace(self.parameters, tag_bits=self.parameters.tag_bits + ORDER_BITS)
+        p = replace(self.parameters, order_bits=ORDER_BITS)
         groups = {
             Group.FMA: FMAGroup(p, p.depths.fma),
             Group.COMPARE: CompareGroup(p, p.depths.compare),

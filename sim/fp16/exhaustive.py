@@ -49,13 +49,6 @@ _COLUMNS = (
 )
 
 
-class _Table(LiveTable):
-    """Its bar counts chunks, many for each line."""
-
-    def advance(self) -> None:
-        self._progress.advance(self._task)
-
-
 def main() -> int:
     options = _parse()
     softfloat()  # if it is missing, that is said before any work
@@ -68,7 +61,7 @@ def main() -> int:
         sweeps = plan()
         finished: dict[Sweep, Outcome] = {}
         todo = sum(len(campaigns[each.config].missing(each)) for each in sweeps)
-        table = _Table(_COLUMNS, todo, "comparing")
+        table = LiveTable(_COLUMNS, todo, "comparing")
         with table:
             for each, outcome in run_sweeps(sweeps, campaigns, options.jobs):
                 if outcome is None:
