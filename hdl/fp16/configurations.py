@@ -7,7 +7,7 @@ from amaranth.lib.wiring import Component
 from hdl.datapath import Configuration
 from hdl.fp16.fma import FusedMultiplyAdd
 from hdl.fp16.format import FLOAT16, Format
-from hdl.fp16.parameters import Parameters
+from hdl.fp16.parameters import LARGEST_LANES, Parameters
 from hdl.fp16.top import SIMDUnit
 
 #: The unit that the real workload, training a network, deserves: that of a 64-bit register.
@@ -27,8 +27,11 @@ class UnitConfiguration(Configuration):
     @property
     def testbenches(self) -> tuple[str, ...]:
         checks = ("sim.fp16.unit_testbench",)
-        if self.parameters == REAL_PARAMETERS:
+        p = self.parameters
+        if p == REAL_PARAMETERS:
             return (*checks, "sim.fp16.matrix_testbench", "sim.fp16.training_testbench")
+        if (p.lane, p.lanes) == (FLOAT16, LARGEST_LANES):  # tries operands fastest
+            return (*checks, "sim.fp16.root_testbench")
         return checks
 
     @property
