@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+ALL_OPERANDS = $(patsubst sim/%/exhaustive.py,%,$(wildcard sim/$(or $(DATAPATH),*)/exhaustive.py))
 RUN := $(BIN)/python -m
 
 # Every setting may be left out. DATAPATH, CONFIG: which circuits. SEED, WAVES, JOBS: how to simulate
@@ -10,18 +11,21 @@ SELECT = $(if $(DATAPATH),--datapath '$(DATAPATH)') $(if $(CONFIG),--config '$(C
 SIMULATE = $(SELECT) $(if $(SEED),--seed '$(SEED)') $(if $(JOBS),--jobs '$(JOBS)')
 MAP = $(SELECT) $(if $(JOBS),--jobs '$(JOBS)') $(if $(LIB),--library '$(LIB)') \
 	$(if $(LIBERTY),--liberty '$(LIBERTY)') $(if $(CLOCK),--clock '$(CLOCK)')
+# INPUT: a table of one's own for DATAPATH=piper. MODULUS: of its categories. OUTPUT: a Parquet file.
+READ = $(SELECT) --input '$(INPUT)' $(if $(MODULUS),--modulus '$(MODULUS)') \
+	$(if $(OUTPUT),--output '$(OUTPUT)')
 export PDK_ROOT
 
 .DEFAULT_GOAL := help
-.PHONY: help sim waves synth exhaustive test lint new doctor report speed clean
+.PHONY: help sim waves synth fpga exhaustive end-to-end test lint new doctor report speed clean
 
 help: ## list the commands
 	@echo 'Assay: machine-learning accelerator datapaths, simulated, mapped and weighed'
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
-	@echo 'Settings: DATAPATH= CONFIG= SEED= WAVES=1 JOBS= LIB=sky130hd|sg13g2 LIBERTY= PDK_ROOT= CLOCK='
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@echo 'Settings: DATAPATH= CONFIG= SEED= WAVES=1 JOBS= INPUT= OUTPUT= LIB=sky130hd|sg13g2 LIBERTY= PDK_ROOT= CLOCK='
 
-sim: $(READY) ## simulate every configuration and compare it with its golden model
-	@$(RUN) sim $(SIMULATE) $(if $(WAVES),--waves)
+sim: $(READY) $(if $(OUTPUT),$(READY)-dataframes) ## simulate every configuration and compare it with its golden model
+	@$(if $(INPUT),$(RUN) sim.piper.file $(READ),$(RUN) sim $(SIMULATE) $(if $(WAVES),--waves))
 
 waves: $(READY) ## simulate DATAPATH= CONFIG= SEED= and write an FST file
 	@$(RUN) sim $(if $(CONFIG),$(SIMULATE),$(SIMULATE) --config small) --waves
@@ -29,8 +33,16 @@ waves: $(READY) ## simulate DATAPATH= CONFIG= SEED= and write an FST file
 synth: $(READY) ## map to gates, replay the netlists, compare with the fair baselines
 	@$(RUN) synth $(MAP)
 
-exhaustive: $(READY) ## compare FLOAT16 operations with SoftFloat on all pairs of operands
-	@$(RUN) sim.fp16.exhaustive $(if $(JOBS),--jobs '$(JOBS)') $(if $(CHUNKS),--chunks '$(CHUNKS)')
+fpga: $(READY)-fpga ## place and route DATAPATH= CONFIG= on an FPGA (ECP5), the netlist replayed first
+	@$(RUN) synth.fpga $(SELECT) $(if $(JOBS),--jobs '$(JOBS)')
+
+exhaustive: $(READY) ## all operands there are: FLOAT16 operations, Piper's logarithm
+	@test '$(ALL_OPERANDS)' || { echo "assay: DATAPATH is '$(DATAPATH)': nothing of it is tried exhaustively"; exit 2; }
+	@set -e; for datapath in $(ALL_OPERANDS); do \
+		$(RUN) sim.$$datapath.exhaustive $(if $(JOBS),--jobs '$(JOBS)') $(if $(CHUNKS),--chunks '$(CHUNKS)'); done
+
+end-to-end: $(READY)-dataframes ## rows a second of Piper beside NumPy, polars and published figures
+	@$(RUN) sim.piper.end_to_end $(if $(ROWS),--rows '$(ROWS)')
 
 test: $(READY) lint ## all that must hold before a change lands
 	@$(RUN) pytest -q -n $(or $(JOBS),auto) --dist worksteal --junitxml build/report/tests.xml
@@ -77,3 +89,12 @@ $(READY): pyproject.toml constraints.txt
 		$(BIN)/pip install --quiet --editable . > build/install.log 2>&1 || \
 		{ tail -n 5 build/install.log; echo 'assay: the installation failed, see build/install.log'; exit 1; }
 	@touch $(READY)
+
+# What only some commands need, and large: extras of pyproject.toml.
+$(READY)-%: $(READY)
+	@echo 'assay: installing what $* needs into .venv (once)'
+	@PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
+		$(BIN)/pip install --quiet --editable '.[$*]' > build/install-$*.log 2>&1 || \
+		{ tail -n 5 build/install-$*.log; \
+		echo 'assay: the installation failed, see build/install-$*.log'; exit 1; }
+	@touch $@

@@ -17,6 +17,8 @@ IDENTITY = {
     "synth": ("datapath", "config", "library", "target"),
     "comparisons": ("datapath", "name", "library", "target", "metric"),
     "references": ("datapath", "config", "library", "script", "name"),
+    "fpga": ("datapath", "config", "device"),
+    "end_to_end": ("datapath", "what"),
     "exhaustive": ("datapath", "config", "operation", "mode"),
     "speed": ("measure",),
 }

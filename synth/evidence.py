@@ -44,7 +44,7 @@ class Pair:
 class Evidence:
     """failed: simulations that did not pass. withheld: what is not shown, and why.
 
-    references: circuits beside public designs.
+    references: circuits beside public designs. fpga: circuits on an FPGA.
     """
 
     simulations: list[Entry]
@@ -52,6 +52,7 @@ class Evidence:
     costs: list[Entry]
     pairs: list[Pair]
     references: list[Entry]
+    fpga: list[Entry]
     withheld: list[str]
 
 
@@ -79,8 +80,8 @@ def weigh(results: Mapping[str, Any]) -> Evidence:
     """Sort the entries of ``results.json`` into what may be shown and what may not.
 
     A cost needs a netlist that was replayed and no failing simulation of its configuration, and so
-    does what is set beside public designs; a comparison needs such a cost for both sides, with the
-    very figures it was made from.
+    does what is set beside public designs or put on an FPGA; a comparison needs such a cost for
+    both sides, with the very figures it was made from.
     """
     simulations = list(results.get("sim", ()))
     failed = [each for each in simulations if each["verdict"] != "pass"]
@@ -111,6 +112,13 @@ def weigh(results: Mapping[str, Any]) -> Evidence:
             withheld.append(f"{place} beside {each['name']}: {why}")
         else:
             references.append(each)
+    fpga: list[Entry] = []
+    for each in results.get("fpga", ()):
+        if why := reason(each):
+            place = f"{each['datapath']} {each['config']} ({each['device']})"
+            withheld.append(f"{place}: {why}")
+        else:
+            fpga.append(each)
     known = {_key(cost, cost["config"]): cost for cost in costs}
     pairs = []
     by_name = grouped(results.get("comparisons", ()), lambda each: _key(each, each["name"]))
@@ -124,7 +132,7 @@ def weigh(results: Mapping[str, Any]) -> Evidence:
             withheld.append(f"comparison {_place(first, 'name')}: older than the costs; make synth")
         else:
             pairs.append(Pair(metrics, sides[0], sides[1]))
-    return Evidence(simulations, failed, costs, pairs, references, withheld)
+    return Evidence(simulations, failed, costs, pairs, references, fpga, withheld)
 
 
 def _key(entry: Entry, name: str) -> tuple[str, str, str, str]:

@@ -9,6 +9,7 @@ _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _PROVENANCE = {
     "simulated": "counted in simulation, every result equal to the golden model's",
     "mapped": "gates of a cell library, derived from the library's figures; no layout, no wires",
+    "routed": "placed and routed on an FPGA, timed by nextpnr's model of the device",
     "published": "the paper's own figure, not measured here",
     "estimated": "from a stated density, not from a circuit",
     "measured": "wall-clock time on the machine that made the results",
