@@ -58,15 +58,17 @@ def hold(m: Module, value: Value, enables: Value, name: str) -> Value:
 class Handshake:
     """Valid and ready through ``depth`` ranks of registers, none of which waits without need.
 
-    enables: one bit a rank, to clock its registers. valid: of the last rank. ready: to the
-    source. busy: something is inside. Latency ``depth`` cycles, one transfer a cycle; with depth
-    0 everything is combinational. ``flush`` empties all ranks.
+    enables: one bit a rank, to clock its registers. occupied: of each rank, whether it holds
+    something. valid: of the last rank. ready: to the source. busy: something is inside. Latency
+    ``depth`` cycles, one transfer a cycle; with depth 0 everything is combinational. ``flush``
+    empties all ranks.
     """
 
     def __init__(
         self, m: Module, depth: int, valid: Value, ready: Value, flush: Value, name: str
     ) -> None:
-        occupied = [Signal(name=f"{name}_valid_{rank}") for rank in range(depth)]
+        self.occupied = [Signal(name=f"{name}_valid_{rank}") for rank in range(depth)]
+        occupied = self.occupied
         self.enables = Signal(depth, name=f"{name}_enables")
         moves: Value = ready
         for rank in reversed(range(depth)):

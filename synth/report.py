@@ -16,6 +16,7 @@ from synth.evidence import Evidence, weigh
 from synth.markup import count
 from synth.section_comparisons import comparisons
 from synth.section_costs import costs
+from synth.section_end_to_end import end_to_end
 from synth.section_fpga import on_fpga
 from synth.section_public import public_designs
 from synth.section_runs import problems, simulations, speed
@@ -48,6 +49,7 @@ def render(found: Mapping[str, Any], made: datetime, about: Mapping[str, str]) -
         public_designs(evidence.references),
         costs(evidence.costs),
         on_fpga(evidence.fpga),
+        end_to_end(found.get("end_to_end", ())),
         simulations(evidence.simulations),
         speed(found.get("speed", ())),
     ]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import ent_mutants
 import fp16_mutants
+import piper_mutants
 import pytest
 from mutation import Mutant
 
@@ -24,7 +25,7 @@ PACKAGES = ("hdl", "golden", "sim")
 SECONDS = 120
 
 #: All of them, those of each datapath in a file of its own.
-MUTANTS = (*ent_mutants.MUTANTS, *fp16_mutants.MUTANTS)
+MUTANTS = (*ent_mutants.MUTANTS, *fp16_mutants.MUTANTS, *piper_mutants.MUTANTS)
 
 
 def replace(file: Path, old: str, new: str) -> None:
