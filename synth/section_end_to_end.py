@@ -22,8 +22,8 @@ def end_to_end(entries: Sequence[Entry]) -> str:
     parts = [
         f"<h2>End to end {labels('measured', 'simulated', 'published')}</h2>",
         paragraph(
-            "The same rows through the circuit and through software, every value equal. A circuit's "
-            "rate is its cycles a row, counted, at the clock that the line states.",
+            "The same rows through the circuit and through software, every value equal. The "
+            "rate of a circuit is its cycles a row, counted, at the clock that the line states.",
             "soft",
         ),
     ]
