@@ -34,6 +34,9 @@ VERILATOR_FLAGS = [
     "-Wno-lint",
     "-Wno-style",
     "-Wno-UNOPTFLAT",
+    # The time that compiling a function takes grows faster than the function.
+    "--output-split-cfuncs",
+    "500",
 ]
 _KEPT_MODULE = re.compile(r"attribute \\keep_hierarchy 1\n(?:attribute .*\n)*module \\(\S+)\n")
 

@@ -21,10 +21,13 @@ from synth.targets import Target
 from synth.timing import critical_path
 
 #: Orderings tried of a block that is instantiated many times, and of one that is not, or is large:
-#: more than so many bytes of RTLIL, of which a mapping takes seconds and chance decides less.
+#: more than so many bytes of RTLIL, of which a mapping takes seconds and chance decides less. Of a
+#: huge one a mapping takes more than a minute.
 ORDERINGS_REPEATED = 4
 ORDERINGS_SINGLE = 2
+ORDERINGS_HUGE = 1
 LARGE_BLOCK = 250_000
+HUGE_BLOCK = 2_000_000
 
 #: How RTLIL begins the module of a full adder.
 FULL_ADDER = "module \\full_adder\n"
@@ -130,11 +133,18 @@ def map_block(
 
 
 def _plan(block: Block, repeated: bool, library: Library) -> Iterator[tuple[str, str, int]]:
-    often = repeated and len(block.text) <= LARGE_BLOCK
     for adders in _adder_styles(block, library):
         for script in SCRIPTS:
-            for ordering in range(ORDERINGS_REPEATED if often else ORDERINGS_SINGLE):
+            for ordering in range(_orderings(block, repeated)):
                 yield adders, script, ordering
+
+
+def _orderings(block: Block, repeated: bool) -> int:
+    if len(block.text) > HUGE_BLOCK:
+        return ORDERINGS_HUGE
+    if repeated and len(block.text) <= LARGE_BLOCK:
+        return ORDERINGS_REPEATED
+    return ORDERINGS_SINGLE
 
 
 def _adder_styles(block: Block, library: Library) -> tuple[str, ...]:

@@ -50,10 +50,14 @@ def compose(blocks: Mapping[str, Path], library: Library, folder: Path) -> Netli
         part.write_text(rename(_without_black_boxes(file.read_text()), BLOCK, name))
         commands.append(f"read_rtlil {part}")
     verilog, flat = folder / "netlist.v", folder / "flat.json"
+    ties = folder / "ties.v"
+    ties.write_text(cell_models({library.tie_high[0], library.tie_low[0]}))
     commands += [
-        f"hierarchy -top {TOP}",
+        *(f"hierarchy -top {TOP}", "design -save blocks"),
+        *("flatten", "opt_clean -purge", f"write_json {flat}", "design -load blocks"),
+        # Yosys writes a memory only if what is constant of its ports is so without a tie cell.
+        *(f"techmap -map {ties}", "opt_clean"),
         f"write_verilog -noattr -noexpr -nohex -norename {verilog}",
-        *("flatten", "opt_clean -purge", f"write_json {flat}"),
     ]
     run_yosys(commands, folder / "compose.log")
     module = read_module(flat, TOP)

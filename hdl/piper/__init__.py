@@ -27,7 +27,7 @@ _CHECKED = (
     PiperConfiguration(Parameters(VISITS, 4, 2, 64)),
     PiperConfiguration(Parameters(VISITS, 16, 8, 64, bad_rows=BadRows.DEFAULT)),
     PiperConfiguration(Parameters(TINY, 2, 2, 32, bad_rows=BadRows.DEFAULT, off_chip=True)),
-    PiperConfiguration(Parameters(TINY, 64, 32, 16)),
+    PiperConfiguration(Parameters(TINY, 16, 8, 16)),
     *(
         PiperConfiguration(Parameters(TINY, width, lanes, 16, Source.BINARY, bad_rows))
         for width, lanes, bad_rows in (
@@ -47,5 +47,5 @@ DATAPATH = Datapath(
     work="row",
     configurations=(_SMALL, *_TEXT, *_BINARY, *_CHECKED),
     small=_SMALL.name,
-    mapped=tuple(configuration.name for configuration in (*_TEXT, _BINARY[-1])),
+    mapped=tuple(configuration.name for configuration in _TEXT),
 )

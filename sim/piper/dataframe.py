@@ -49,7 +49,7 @@ def preprocess_click_log(data: bytes, schema: Schema, modulus: int) -> polars.Da
     """Good rows of a click log prepared by polars, on all cores, as it is done best there."""
     sparse = [column.name for column in schema.columns if column.has_vocabulary]
     label, *dense = [column.name for column in schema.columns if not column.has_vocabulary]
-    types = dict.fromkeys((label, *dense), polars.Int32)
+    types: dict[str, type[polars.DataType]] = dict.fromkeys((label, *dense), polars.Int32)
     types |= dict.fromkeys(sparse, polars.String)
     frame = polars.read_csv(
         io.BytesIO(data), separator="\t", has_header=False, schema=types, quote_char=None
