@@ -10,25 +10,15 @@ from amaranth.lib import wiring
 from numpy.typing import ArrayLike, NDArray
 
 from hdl.export import export
-from sim.cache import build_once, fingerprint, fingerprint_files
-from sim.model import (
-    RUNTIME,
-    SHARED,
-    compile_model,
-    include_flags,
-    replay_library,
-    write_verilog,
-)
-from sim.paths import BUILD
+from sim.model import RUNTIME, write_verilog
 from sim.ports import Port, top_ports
-from sim.tools import compiler, run, versions
+from sim.shared_library import build_shared_library
 
 SOURCE = RUNTIME / "evaluate.cpp"
 #: Ports that every exported design has; a combinational one makes no use of them.
 CLOCK_AND_RESET = ("clk", "rst")
 #: What remembers: registers, latches, memories, and processes that wait for an edge.
 _STATE = re.compile(r"^ *(?:cell \$\w*(?:ff|latch|mem)|memory |sync (?:pos|neg)?edge )", re.M)
-_BUILDERS = [Path(__file__), Path(__file__).with_name("model.py"), RUNTIME]
 
 
 class Evaluator:
@@ -105,20 +95,7 @@ def evaluator_of(text: str, ports: tuple[Port, ...], write: Callable[[Path], Pat
     if wide := [port.name for port in ports if port.width > 64]:
         raise ValueError(f"ports wider than 64 bits: {', '.join(wide)}")
 
-    def build(unfinished: Path) -> None:
-        objects = compile_model(write(unfinished), ports, unfinished, [], [], options=SHARED)
-        command = [compiler(), "-shared", "-O2", *SHARED, *include_flags(unfinished, False)]
-        run(
-            [
-                *(*command, SOURCE, *objects, replay_library()),
-                *("-pthread", "-o", unfinished / "evaluate.so"),
-            ],
-            log=unfinished / "compile.log",
-        )
-
-    key = fingerprint(text, fingerprint_files(_BUILDERS), str(versions()), compiler())
-    folder = build_once(BUILD / "evaluators" / key, build)
-    return Evaluator(folder / "evaluate.so", ports)
+    return Evaluator(build_shared_library(text, ports, write, SOURCE), ports)
 
 
 def dtype_of(port: Port) -> np.dtype:

@@ -19,24 +19,14 @@ from amaranth.lib import wiring
 from numpy.typing import NDArray
 
 from hdl.export import export
-from sim.cache import build_once, fingerprint, fingerprint_files
-from sim.model import (
-    RUNTIME,
-    SHARED,
-    compile_model,
-    include_flags,
-    replay_library,
-    write_verilog,
-)
-from sim.paths import BUILD
+from sim.model import RUNTIME, write_verilog
 from sim.ports import Port, top_ports
-from sim.tools import compiler, run, versions
+from sim.shared_library import build_shared_library
 
 SOURCE = RUNTIME / "stream_runner.cpp"
 #: Ways in which a source pauses or a sink stalls, as in ``sim.bench``; numbered as in C++.
 PATTERNS = ("flowing", "random", "bursts")
 CLOCK, RESET = "clk", "rst"
-_BUILDERS = [Path(__file__), Path(__file__).with_name("model.py"), RUNTIME]
 
 
 class StreamError(AssertionError):
@@ -250,21 +240,10 @@ def build_stream_runner(circuit: wiring.Component | str) -> StreamRunner:
     rtlil = circuit if isinstance(circuit, str) else export(circuit)
     ports = top_ports(rtlil)
 
-    def build(unfinished: Path) -> None:
-        verilog = write_verilog(rtlil, unfinished)
-        objects = compile_model(verilog, ports, unfinished, [], [], options=SHARED)
-        command = [compiler(), "-shared", "-O2", *SHARED, *include_flags(unfinished, False)]
-        run(
-            [
-                *(*command, SOURCE, *objects, replay_library()),
-                *("-pthread", "-o", unfinished / "runner.so"),
-            ],
-            log=unfinished / "compile.log",
-        )
-
-    key = fingerprint(rtlil, fingerprint_files(_BUILDERS), str(versions()), compiler())
-    folder = build_once(BUILD / "runners" / key, build)
-    return StreamRunner(folder / "runner.so", ports)
+    library = build_shared_library(
+        rtlil, ports, lambda folder: write_verilog(rtlil, folder), SOURCE
+    )
+    return StreamRunner(library, ports)
 
 
 class _Stream(ctypes.Structure):
