@@ -41,6 +41,7 @@ MUTANTS = (
         "symbol.is_newline & before.is_cr",
         "is_newline & before.is_cr",
         "bad_rows",
+        VISITS,
     ),
     _mutant(
         "a data set continues the last field of the one before",
@@ -83,7 +84,7 @@ MUTANTS = (
         "row_store.py",
         "rows + 2 <= self.rows",
         "rows <= self.rows",
-        "densest_rows",
+        "all_stalls",
     ),
     _mutant(
         "a row that lacks columns has those of an older one",
@@ -137,10 +138,10 @@ MUTANTS = (
         BINARY,
     ),
     _mutant(
-        "a write without an acknowledgement is forgotten when there is no room",
+        "a number is read before its write is acknowledged",
         "off_chip_vocabulary.py",
-        "reduce(and_, rooms, beats.w_rdy)",
-        "beats.w_rdy",
+        "known = writes[lane].found",
+        "known = writes[lane].found & 0",
         "all_stalls",
         OFF_CHIP,
     ),

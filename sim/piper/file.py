@@ -63,7 +63,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _datapath(text: str) -> str:
-    if text != "piper":
+    if text not in ("", "piper"):
         raise argparse.ArgumentTypeError(f"DATAPATH is {text!r}: INPUT is for piper alone")
     return text
 
