@@ -41,7 +41,7 @@ MUTANTS = (
         "symbol.is_newline & before.is_cr",
         "is_newline & before.is_cr",
         "bad_rows",
-        VISITS,
+        OFF_CHIP,
     ),
     _mutant(
         "a data set continues the last field of the one before",
@@ -84,7 +84,7 @@ MUTANTS = (
         "row_store.py",
         "rows + 2 <= self.rows",
         "rows <= self.rows",
-        "all_stalls",
+        "full_to_the_brim",
     ),
     _mutant(
         "a row that lacks columns has those of an older one",

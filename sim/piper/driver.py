@@ -14,6 +14,8 @@ from sim.piper.reference import Reference
 
 Patterns = tuple[str, str]
 FLOWING: Patterns = ("flowing", "flowing")
+#: Cycles without a transfer after which nothing more goes in.
+STANDSTILL = 300
 
 
 class Driver:
@@ -60,13 +62,17 @@ class Driver:
         *,
         layout: str = FULL,
         shifts: Sequence[int] = (),
+        until_full: bool = False,
     ) -> tuple[Source, Sink]:
         """Send data sets, one behind the other, and compare everything.
 
-        shifts: lanes left out before each; none if there are none.
+        shifts: lanes left out before each; none if there are none. until_full: take nothing
+        until nothing more goes in.
         """
         bench, p = self.bench, self.parameters
         source, sink = self.ends(data_sets, patterns, layout=layout, shifts=shifts)
+        if until_full:
+            await self._fill(source)
         ends: tuple[StreamEnd, ...] = (source, sink, *self.memories)
         tables = [self.reference.expect(data, self.settings) for data in data_sets]
         expected = sum(len(table.words) * p.beats + 1 for table in tables)
@@ -88,6 +94,18 @@ class Driver:
                 raise AssertionError(f"data set {number}, {mismatch}")
         await self.check_counters()
         return source, sink
+
+    async def _fill(self, source: Source) -> None:
+        """Refuse the output until the input has stood still for long."""
+        ready = self.bench.port("o__ready")
+        ready.value = 0
+        taken = -1
+        while taken < len(source.taken):
+            taken = len(source.taken)
+            for _ in range(STANDSTILL):
+                await self.bench.tick(source, *self.memories)
+        self.bench.check(not source.done, "all data fit in, so nothing is full")
+        ready.value = 1
 
     def ends(
         self,

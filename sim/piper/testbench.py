@@ -12,6 +12,8 @@ from sim.piper.traffic import Traffic
 #: Rows of the long runs, of each combination of stalls, and of the stretch for throughput.
 ROWS = 200
 STALLED_ROWS = 12
+#: More rows than fit in anywhere.
+FILLING_ROWS = 150
 SUSTAINED_ROWS = 100
 #: The sustained throughput may be this much below the bound.
 TOLERANCE = 0.02
@@ -41,6 +43,16 @@ async def all_stalls(bench: Bench) -> None:
     driver.set(_settings(driver))
     for patterns, layout in product(product(PATTERNS, PATTERNS), (FULL, RAGGED)):
         await driver.send([traffic.mixed(STALLED_ROWS)], patterns, layout=layout)
+
+
+@bench_test
+async def full_to_the_brim(bench: Bench) -> None:
+    """The output takes nothing until nothing more goes in; then everything comes out."""
+    driver = Driver(bench)
+    traffic = Traffic(bench.rng, driver.parameters)
+    driver.set(_settings(driver))
+    await driver.send([traffic.good(FILLING_ROWS)], until_full=True)
+    await driver.send([traffic.mixed(FILLING_ROWS)], ("random", "bursts"), until_full=True)
 
 
 @bench_test
