@@ -94,10 +94,12 @@ def test_settings_say_what_is_allowed(
 
 def test_the_report_orders_lines_by_their_rate() -> None:
     lines = [
-        {"datapath": "piper", "what": what, "kind": kind, "rows_per_second": rate, "note": "<n>"}
-        for what, kind, rate in (("slow", "measured", 1e5), ("fast", "simulated", 8e6))
+        {"datapath": "piper", "made": made, "what": what, "kind": "measured", "note": "<n>"}
+        | {"rows_per_second": rate}
+        for made, what, rate in (("2", "slow", 1e5), ("2", "fast", 8e6), ("1", "older", 9e9))
     ]
     html = end_to_end(lines)
     assert html.index("fast") < html.index("slow")
     assert "8,000,000" in html and "1/80" in html and "&lt;n&gt;" in html
+    assert "older" not in html
     assert end_to_end([]) == ""

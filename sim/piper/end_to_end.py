@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import numpy as np
@@ -63,10 +64,11 @@ def main() -> int:
     text = criteo_rows(np.random.default_rng(1), options.rows)
     print(
         f"{options.rows:,} rows, {len(text) / options.rows:.1f} bytes a row, M = {MODULUS}; "
-        "text in, columns out; numbers by first appearance"
+        "text in, columns out, numbers by first appearance, one pass\n"
+        "Assay: W bytes and F columns a cycle"
     )
     columns = [
-        Column("what", 40, right=False),
+        Column("what", 33, right=False),
         Column("kind", 9, right=False),
         Column("rows/s", 12),
         Column("note", 0, right=False),
@@ -76,7 +78,10 @@ def main() -> int:
         for line in _lines(text, options.rows):
             shown.append(line)
             table.add([line.what, line.kind, f"{line.rows_per_second:,.0f}", line.note])
-    results.update("end_to_end", ({"datapath": "piper", **asdict(line)} for line in shown))
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    results.update(
+        "end_to_end", ({"datapath": "piper", "made": made, **asdict(line)} for line in shown)
+    )
     return 0
 
 
@@ -140,7 +145,7 @@ def _of_circuit(p: Parameters, text: bytes, settings: Settings) -> Iterator[Line
     if mismatch:
         sys.exit(f"assay: {p.name} differs from the golden model: {mismatch}")
     cycles = cycles_per_row(p, run)
-    name = f"Assay, {p.bus_bytes} bytes and {p.lanes} columns a cycle"
+    name = f"Assay, W = {p.bus_bytes}, F = {p.lanes}"
     note = f"{cycles:.2f} cycles a row, {compared:,} values equal"
     yield Line(f"{name}, {CLOCK_MHZ} MHz", "simulated", CLOCK_MHZ * 1e6 / cycles, note)
     made_of = fingerprint(export(PiperConfiguration(p).build()))
