@@ -28,8 +28,8 @@ def end_to_end(entries: Sequence[Entry]) -> str:
         ),
     ]
     for datapath, recorded in grouped(entries, lambda each: each["datapath"]):
-        latest = max(each["made"] for each in recorded)
-        own = [each for each in recorded if each["made"] == latest]
+        latest = max(each.get("made", "") for each in recorded)
+        own = [each for each in recorded if each.get("made", "") == latest]
         fastest = max(each["rows_per_second"] for each in own)
         ordered = sorted(own, key=lambda each: -each["rows_per_second"])
         parts.append(f"<h3>{escape(datapath)}</h3>")
