@@ -51,7 +51,7 @@ def test_q1_minus_in_every_lane(width: int) -> None:
     found = logarithms(run(width, data)[0], "I2")
     assert len(found) == 2 * width + 9
     assert (found == 0).all()
-    assert released > 6
+    assert not np.isclose(found, released).any()
 
 
 @at_every_width
