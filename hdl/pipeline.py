@@ -7,7 +7,7 @@ so that any pattern of bubbles and stalls is tolerated.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from amaranth.hdl import Const, Module, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 
 from hdl.wire import wire
 
@@ -84,3 +84,28 @@ class Handshake:
         self.busy: Value = Const(0, 1)
         for bit in occupied:
             self.busy = self.busy | bit
+
+
+class RegisterSlice:
+    """One rank of registers behind which ready is a register too: it cuts paths both ways.
+
+    payload, valid: of the rank. ready: to the source. Latency 1 cycle, one transfer a cycle; a
+    second rank holds what comes in the cycle in which the sink stops.
+    """
+
+    def __init__(self, m: Module, payload: Value, valid: Value, ready: Value, name: str) -> None:
+        self.payload = Signal(len(payload), name=f"{name}_payload", reset_less=True)
+        self.valid = Signal(name=f"{name}_valid")
+        waiting = Signal(len(payload), name=f"{name}_waiting", reset_less=True)
+        is_waiting = Signal(name=f"{name}_is_waiting")
+        self.ready = ~is_waiting
+        with m.If(self.ready):
+            m.d.sync += waiting.eq(payload)
+        with m.If(ready | ~self.valid):
+            m.d.sync += [
+                self.payload.eq(Mux(is_waiting, waiting, payload)),
+                self.valid.eq(is_waiting | valid),
+                is_waiting.eq(0),
+            ]
+        with m.Elif(valid):
+            m.d.sync += is_waiting.eq(1)

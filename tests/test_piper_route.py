@@ -29,7 +29,7 @@ class Packer(Component):
         m = Module()
         gaps = counts_below(m, ~self.wanted, "gap")
         m.d.comb += [
-            self.packed.eq(pack(m, self.items, gaps, self.wanted)),
+            self.packed.eq(pack(m, platform, self.items, gaps, self.wanted)),
             self.gaps.eq(gaps[-1]),
         ]
         return m
@@ -44,7 +44,7 @@ class Rotator(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += self.turned.eq(rotate(m, self.items, self.distance, "turned"))
+        m.d.comb += self.turned.eq(rotate(m, platform, self.items, self.distance))
         return m
 
 

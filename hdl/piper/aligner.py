@@ -59,7 +59,7 @@ class Aligner(Component):
         # The kept bytes, together.
         keep = self.i.payload.keep
         gaps = counts_below(m, wire(m, ~keep, "dropped"), "gap")
-        packed = pack(m, self.i.payload.data.as_value(), gaps, keep)
+        packed = pack(m, platform, self.i.payload.data.as_value(), gaps, keep)
         kept = wire(m, width - gaps[-1], "kept")
         m.d.comb += [
             free.eq(~self.o.valid | self.o.ready),
@@ -77,7 +77,7 @@ class Aligner(Component):
         # Behind the bytes that are held.
         total = wire(m, level + fresh, "total")
         is_full = wire(m, total >= width, "is_full")
-        turned = rotate(m, slots.as_value(), level, "turned")
+        turned = wire(m, rotate(m, platform, slots.as_value(), level), "turned")
         merged = wire(
             m,
             Cat(

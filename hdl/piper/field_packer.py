@@ -65,7 +65,7 @@ class FieldPacker(Component):
 
     def _pack(self, m: Module, bundle: Bundle) -> Bundle:
         gaps = [bundle[f"gap_{lane}"] for lane in range(self.width)]
-        packed = pack(m, bundle["fields"], gaps, bundle["delimiters"])
+        packed = pack(m, self._platform, bundle["fields"], gaps, bundle["delimiters"])
         left = without(bundle, "delimiters", *(f"gap_{lane}" for lane in range(self.width)))
         return {**left, "fields": packed}
 

@@ -1,6 +1,8 @@
 """Cuts decoded beats at the ends of rows."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.lib.wiring import Component, In, Out, Signature
@@ -63,7 +65,11 @@ class RowSplitter(Component):
         beat, out = self.i.payload, self.o.payload
         columns = self.columns
         taken = Signal(self.width)  # lanes of the beat that earlier cycles took
+        before = Signal(range(self.width + 1))  # delimiters among them
         column = Signal(range(columns + 1))  # fields of the row so far, as many as count
+        # What the count at the row's last delimiter must be. It is known before the beat is, so
+        # that a comparison says whether the row is exact, and no sum.
+        wanted = Signal(range(columns + self.width + 1), init=columns)
 
         left = wire(m, ~taken, "left")
         newlines = wire(m, beat.newlines & left, "newlines")
@@ -71,12 +77,19 @@ class RowSplitter(Component):
         # Lanes up to the first newline.
         ending = wire(m, left & (newlines ^ (newlines - 1))[: self.width], "ending")
         following = wire(m, left & ~ending, "following")
-        count = wire(m, _popcount(m, beat.delimiters & ending, "count"), "count")
+        end = wire(m, newlines & ending, "end")
+        is_exact = wire(
+            m,
+            Cat(end[lane] & (count == wanted) for lane, count in enumerate(beat.counts)).any(),
+            "is_exact",
+        )
+        all_counted = beat.counts[self.width - 1]
+        counted = wire(m, Mux(row_end, _select(end, beat.counts), all_counted), "counted")
+        count = wire(m, (counted - before)[: len(before)], "count")
         total = wire(m, column + count, "total")
-        is_exact = wire(m, row_end & (total == columns), "is_exact")
+        next_count = wire(m, _at_most((all_counted - counted)[: len(before)], columns), "next")
         is_last_row = wire(m, ~(newlines & following).any(), "is_last_row")
         takes_next = wire(m, is_exact & is_last_row, "takes_next")
-        next_count = _popcount(m, beat.delimiters & following, "next_count")
         finishes = wire(m, ~row_end | takes_next | ~following.any(), "finishes")
         moves = wire(m, self.i.valid & self.o.ready, "moves")
         is_taken = wire(m, ending | Mux(takes_next, following, 0), "is_taken")
@@ -92,18 +105,26 @@ class RowSplitter(Component):
             out.row_end.eq(row_end),
             out.total.eq(_at_most(total, columns + 1)),
             out.causes.eq(self._causes(m, ending, "here")),
-            out.causes[Cause.SHORT].eq(row_end & (total < columns)),
-            out.causes[Cause.LONG].eq(row_end & (total > columns)),
+            out.causes[Cause.SHORT].eq(row_end & (counted < wanted)),
+            out.causes[Cause.LONG].eq(row_end & (counted > wanted)),
             out.causes[Cause.NO_FINAL_NEWLINE].eq(row_end & beat.is_virtual & is_last_row),
             out.next_causes.eq(Mux(takes_next, self._causes(m, following, "next"), 0)),
             out.last.eq(beat.last & finishes),
         ]
         with m.If(moves):
-            m.d.sync += taken.eq(Mux(finishes, 0, taken | is_taken))
+            m.d.sync += [
+                taken.eq(Mux(finishes, 0, taken | is_taken)),
+                before.eq(Mux(finishes, 0, counted)),
+            ]
             with m.If(~row_end):
-                m.d.sync += column.eq(_at_most(total, columns))
+                m.d.sync += [
+                    column.eq(_at_most(total, columns)),
+                    wanted.eq(Mux(counted > wanted, 0, wanted - counted)),
+                ]
+            with m.Elif(takes_next):
+                m.d.sync += [column.eq(next_count), wanted.eq(columns - next_count)]
             with m.Else():
-                m.d.sync += column.eq(Mux(takes_next, _at_most(next_count, columns), 0))
+                m.d.sync += [column.eq(0), wanted.eq(columns + Mux(finishes, 0, counted))]
         return m
 
     def _causes(self, m: Module, lanes: Value, name: str) -> Value:
@@ -118,12 +139,12 @@ class RowSplitter(Component):
         return causes
 
 
-def _popcount(m: Module, bits: Value, name: str) -> Value:
-    if len(bits) == 1:
-        return bits
-    half = len(bits) // 2
-    bits = wire(m, bits, f"{name}_bits_{len(bits)}")
-    return _popcount(m, bits[:half], name) + _popcount(m, bits[half:], name)
+def _select(one_hot: Value, values: Sequence[Value]) -> Value:
+    """The value whose bit is set; 0 if none is."""
+    chosen: Value = Const(0, 1)
+    for bit, value in zip(one_hot, values, strict=True):
+        chosen = chosen | Mux(bit, value, 0)
+    return chosen
 
 
 def _at_most(value: Value, limit: int) -> Value:

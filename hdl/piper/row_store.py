@@ -75,6 +75,7 @@ class RowStore(Component):
         m = Module()
         p = self.parameters
         entry = entry_layout(p.source)
+        self._platform = platform
         memories = []
         for bank in range(self.banks):
             memory = Memory(shape=entry.size, depth=self.depth, init=[])
@@ -129,7 +130,7 @@ class RowStore(Component):
         slots = Cat(
             Cat(part.entries[slot].as_value(), part.written[slot]) for slot in range(self.banks)
         )
-        turned = rotate(m, slots, bank, "turned")
+        turned = wire(m, rotate(m, self._platform, slots, bank), "turned")
         for at, memory in enumerate(memories):
             port = memory.write_port()
             slot = turned.word_select(at, len(slots) // self.banks)

@@ -6,9 +6,10 @@ from amaranth.lib.data import ArrayLayout, StructLayout, View
 from amaranth.lib.wiring import Component, In, Out, Signature
 
 from hdl.export import place
-from hdl.pipeline import Handshake, hold
+from hdl.pipeline import Handshake, RegisterSlice, hold
 from hdl.piper.aligner import full_beat
 from hdl.piper.field import FIELD, WINDOW, FieldReader
+from hdl.piper.route import counts_below
 from hdl.piper.symbols import START, SYMBOL, classify
 from hdl.wire import wire
 
@@ -19,7 +20,8 @@ HISTORY = WINDOW + 1
 def decoded_beat(width: int) -> StructLayout:
     """What a beat of text holds: a field for each lane that is a delimiter, undefined elsewhere.
 
-    newlines: delimiters that end a row. nul, invalid, stray_cr: lanes that speak of such a byte of
+    counts: of each lane, how many delimiters there are up to it, itself included. newlines:
+    delimiters that end a row. nul, invalid, stray_cr: lanes that speak of such a byte of
     their row, the last of the byte before. is_virtual: a newline stands for the end of the data
     set, which its text lacks. last: the data set ends with this beat.
     """
@@ -27,6 +29,7 @@ def decoded_beat(width: int) -> StructLayout:
         {
             "fields": ArrayLayout(FIELD, width),
             "delimiters": width,
+            "counts": ArrayLayout(range(width + 1), width),
             "newlines": width,
             "nul": width,
             "invalid": width,
@@ -60,19 +63,23 @@ class TextDecoder(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        handshake = Handshake(m, 2, self.i.valid, self.o.ready, Const(0, 1), "rank")
-        first, second = (handshake.enables[rank : rank + 1] for rank in range(2))
-        m.d.comb += [
-            self.i.ready.eq(handshake.ready),
-            self.o.valid.eq(handshake.valid),
-        ]
+        decoded_ready = Signal()
+        rank = Handshake(m, 1, self.i.valid, decoded_ready, Const(0, 1), "rank")
+        m.d.comb += self.i.ready.eq(rank.ready)
         beat = self.i.payload
-        symbols = self._symbols(m, beat, first)
-        count = hold(m, beat.count, first, "count")
-        last = hold(m, beat.last, first, "last")
-        history = self._history(m, symbols, last, handshake)
+        symbols = self._symbols(m, beat, rank.enables)
+        count = hold(m, beat.count, rank.enables, "count")
+        last = hold(m, beat.last, rank.enables, "last")
+        moves = wire(m, rank.valid & decoded_ready, "moves")
+        history = self._history(m, symbols, last, moves)
         found = self._decode(m, platform, [*history, *symbols], count, last)
-        m.d.comb += self.o.payload.eq(hold(m, found.as_value(), second, "decoded"))
+        # Whether a row ends decides late whether a beat may move: that must not reach back.
+        decoded = RegisterSlice(m, found.as_value(), rank.valid, self.o.ready, "decoded")
+        m.d.comb += [
+            decoded_ready.eq(decoded.ready),
+            self.o.payload.eq(decoded.payload),
+            self.o.valid.eq(decoded.valid),
+        ]
         return m
 
     def _symbols(self, m: Module, beat: View, enable: Signal) -> list[View]:
@@ -83,12 +90,9 @@ class TextDecoder(Component):
             symbols.append(View(SYMBOL, hold(m, symbol.as_value(), enable, f"held_symbol_{lane}")))
         return symbols
 
-    def _history(
-        self, m: Module, symbols: list[View], last: Signal, handshake: Handshake
-    ) -> list[View]:
+    def _history(self, m: Module, symbols: list[View], last: Signal, moves: Signal) -> list[View]:
         """The last symbols before the beat, the earliest first."""
         history = [Signal(SYMBOL, init=START, name=f"history_{at}") for at in range(HISTORY)]
-        moves = handshake.enables[1] & handshake.occupied[0]
         start = SYMBOL.const(START).as_value()
         for at, register in enumerate(history):
             follower = [*history, *symbols][at + self.width]
@@ -125,5 +129,10 @@ class TextDecoder(Component):
                 found.stray_cr[lane].eq(before.is_cr & ~symbol.is_newline),
             ]
             virtual.append(is_virtual)
-        m.d.comb += [found.is_virtual.eq(Cat(virtual).any()), found.last.eq(last)]
+        counts = counts_below(m, found.delimiters, "delimiters")[1:]
+        m.d.comb += [
+            *(found.counts[lane].eq(count) for lane, count in enumerate(counts)),
+            found.is_virtual.eq(Cat(virtual).any()),
+            found.last.eq(last),
+        ]
         return found
