@@ -1,26 +1,24 @@
 """What one configuration costs: mapped, timed, and replayed against its simulation."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 from hdl.datapath import Datapath
-from hdl.export import TOP, export
+from hdl.export import export
 from sim.cache import fingerprint, locked
 from sim.paths import BUILD, configuration_folder
 from sim.ports import Port, top_ports
 from sim.run import SimulationResult, simulate, stimulus_file
 from synth.blocks import cut
 from synth.energy import energy_per_work
+from synth.fit import fit
 from synth.libraries import Choice, load_library
 from synth.library import Library
-from synth.mapping import Mappings, Try, map_block
+from synth.mapping import Mappings, map_block
 from synth.memory_area import memory_area_um2
-from synth.netlist import Netlist, cell_area, compose, memories, unmapped, with_registered_inputs
+from synth.netlist import cell_area, memories, unmapped
 from synth.replay import replay
 from synth.targets import Target
-from synth.timing import Timing, critical_path
 
 MAPPINGS = BUILD / "mappings"
 LIBRARIES = BUILD / "libraries"
@@ -117,7 +115,8 @@ def _cost(
     label: str,
     folder: Path,
 ) -> Cost:
-    best, netlist, timing = _fit(mappings, target, library, folder)
+    found = fit(mappings, target, library, folder)
+    netlist, timing = found.netlist, found.timing
     if foreign := unmapped(netlist.flat, library):
         raise NotVerifiedError(f"cells outside the library are left: {', '.join(foreign)}")
     blocks = sorted({part for each in mappings for part in each.block.kept})
@@ -135,7 +134,7 @@ def _cost(
         library=label,
         target=target.name,
         target_ps=target.period_ps,
-        script={part: each.stem for part, each in best.items()},
+        script={part: each.stem for part, each in found.chosen.items()},
         area_um2=round(area, 2),
         area_ge=round(area / library.nand2.area_um2, 1),
         sequential_um2=round(sequential, 2),
@@ -152,46 +151,3 @@ def _cost(
         energy_pj_per_work=round(sum(energy.values()), 6) if energy else None,
         energy_parts=energy,
     )
-
-
-def _fit(
-    mappings: list[Mappings], target: Target, library: Library, folder: Path
-) -> tuple[dict[str, Try], Netlist, Timing]:
-    """The smallest choice of circuits for the blocks with which the whole reaches the target.
-
-    If none does, the fastest.
-    """
-    options = [each.options(target) for each in mappings]
-    fastest = None
-    for choice in sorted(product(*options), key=lambda tries: _total_area(mappings, tries)):
-        files = {
-            each.block.name: each.file(chosen)
-            for each, chosen in zip(mappings, choice, strict=True)
-        }
-        netlist = compose(files, library, folder)
-        timing = critical_path(with_registered_inputs(netlist.flat, library), library)
-        best = {each.block.name: chosen for each, chosen in zip(mappings, choice, strict=True)}
-        if fastest is None or timing.period_ps < fastest[2].period_ps:
-            fastest = best, netlist, timing
-        if target.period_ps is None or timing.period_ps <= target.period_ps:
-            return best, netlist, timing
-    assert fastest is not None
-    # The folder holds the last netlist that was tried.
-    best = fastest[0]
-    files = {each.block.name: each.file(best[each.block.name]) for each in mappings}
-    return best, compose(files, library, folder), fastest[2]
-
-
-def _total_area(mappings: list[Mappings], tries: Sequence[Try]) -> float:
-    """Area of the whole design, blocks as often as they occur."""
-    return sum(
-        _instances(mappings, each.block.name) * chosen.area_um2
-        for each, chosen in zip(mappings, tries, strict=True)
-    )
-
-
-def _instances(mappings: list[Mappings], name: str) -> int:
-    if name == TOP:
-        return 1
-    holders = (each.block for each in mappings if name in each.block.kept)
-    return sum(block.kept[name] * _instances(mappings, block.name) for block in holders)

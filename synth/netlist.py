@@ -48,7 +48,7 @@ def compose(blocks: Mapping[str, Path], library: Library, folder: Path) -> Netli
     for number, (name, file) in enumerate(blocks.items()):
         part = folder / f"part-{number}.il"
         part.write_text(rename(_without_black_boxes(file.read_text()), BLOCK, name))
-        commands.append(f"read_rtlil {part}")
+        commands += [f"read_rtlil {part}", f'setattr -set block "{name}" {name}/c:*']
     verilog, flat = folder / "netlist.v", folder / "flat.json"
     ties = folder / "ties.v"
     ties.write_text(cell_models({library.tie_high[0], library.tie_low[0]}))
@@ -67,6 +67,12 @@ def compose(blocks: Mapping[str, Path], library: Library, folder: Path) -> Netli
     with verilog.open("a") as text:
         text.write(models)
     return Netlist(module, verilog)
+
+
+def block_of(netlist: Netlist, cell: str) -> str:
+    """The block a cell of the flat netlist is part of; none for what is no cell of it."""
+    found = netlist.flat["cells"].get(cell)
+    return str(found["attributes"].get("block", "")) if found else ""
 
 
 def read_module(file: Path, name: str) -> dict[str, Any]:

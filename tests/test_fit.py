@@ -1,0 +1,96 @@
+"""The choice of circuits: as small as any that reaches the clock, found by timing few of them."""
+
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from synth import fit as module
+from synth.blocks import Block
+from synth.fit import CHOICES, fit
+from synth.mapping import Mappings, Try
+from synth.targets import Target
+
+BLOCKS = ("adder", "multiplier", "router", "top")
+KEPT = {"adder": 3, "multiplier": 1, "router": 5}
+TARGET = Target("clock", 100.0)
+
+
+class Circuits:
+    """Random circuits of each block, and paths that run through some of the blocks."""
+
+    def __init__(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.timed = 0
+        self.paths = [[*rng.permutation(BLOCKS)[: rng.integers(1, 4)]] for _ in range(3)]
+        self.mappings = [self._mappings(name, rng) for name in BLOCKS]
+
+    def _mappings(self, name: str, rng: np.random.Generator) -> Mappings:
+        kept = KEPT if name == "top" else {}
+        tries = [
+            Try("gates", script, 0, float(rng.integers(10, 90)), float(rng.integers(15, 110)))
+            for script in ("fastest", "balanced-map", "balanced-amap", "map-sized", "amap-sized")
+        ]
+        return Mappings(Block(name, "", kept, name), tuple(tries), Path(name))
+
+    def compose(self, files: dict[str, Path], *_: object) -> SimpleNamespace:
+        self.timed += 1
+        chosen = {name: file.stem for name, file in files.items()}
+        cells = {name: {"attributes": {"block": name}} for name in files}
+        return SimpleNamespace(flat={"cells": cells, "chosen": chosen})
+
+    def period(self, chosen: dict[str, str]) -> tuple[float, list[str]]:
+        """The longest path: the delays of its blocks, one after the other."""
+        delays = {
+            each.block.name: one.period_ps
+            for each in self.mappings
+            for one in each.tries
+            if one.stem == chosen[each.block.name]
+        }
+        return max((sum(delays[name] for name in path), path) for path in self.paths)
+
+    def critical_path(self, flat: dict, _: object) -> SimpleNamespace:
+        period, path = self.period(flat["chosen"])
+        return SimpleNamespace(period_ps=period, path=[SimpleNamespace(cell=name) for name in path])
+
+    def area(self, chosen: dict[str, Try]) -> float:
+        return sum(KEPT.get(name, 1) * one.area_um2 for name, one in chosen.items())
+
+
+def _circuits(seed: int, monkeypatch: pytest.MonkeyPatch) -> Circuits:
+    circuits = Circuits(seed)
+    monkeypatch.setattr(module, "compose", circuits.compose)
+    monkeypatch.setattr(module, "critical_path", circuits.critical_path)
+    monkeypatch.setattr(module, "with_registered_inputs", lambda flat, _: flat)
+    return circuits
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_nothing_smaller_reaches_the_clock(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against all choices there are."""
+    circuits = _circuits(seed, monkeypatch)
+    found = fit(circuits.mappings, TARGET, None, Path())  # type: ignore[arg-type]
+    timed = circuits.timed
+    everything = []
+    for tries in product(*(each.options(TARGET) for each in circuits.mappings)):
+        chosen = dict(zip(BLOCKS, tries, strict=True))
+        period, _ = circuits.period({name: one.stem for name, one in chosen.items()})
+        everything.append((period, circuits.area(chosen)))
+    reaching = [area for period, area in everything if period <= TARGET.period_ps]
+    assert timed <= CHOICES + 1
+    if reaching:
+        assert circuits.area(found.chosen) == min(reaching)
+    else:
+        assert found.timing.period_ps == min(period for period, _ in everything)
+
+
+def test_fewer_choices_are_timed_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    timed = choices = 0
+    for seed in range(40):
+        circuits = _circuits(seed, monkeypatch)
+        fit(circuits.mappings, TARGET, None, Path())  # type: ignore[arg-type]
+        timed += circuits.timed
+        choices += int(np.prod([len(each.options(TARGET)) for each in circuits.mappings]))
+    assert 0 < timed < choices / 2
