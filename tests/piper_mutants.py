@@ -60,8 +60,8 @@ MUTANTS = (
     _mutant(
         "one field too many is not noticed",
         "row_splitter.py",
-        "row_end & (total > columns)",
-        "row_end & (total > columns + 1)",
+        "row_end & (counted > wanted)",
+        "row_end & (counted > wanted + 1)",
         "bad_rows",
     ),
     _mutant(
