@@ -99,7 +99,8 @@ class Source:
 class Sink:
     """Takes payloads from the output stream ``name``; ``received`` pairs them with their cycles.
 
-    Fails if ``valid`` falls or the payload changes before the transfer.
+    Fails if ``valid`` falls or the payload changes before the transfer. active: whether it takes
+    something, cycle by cycle; a test may put another iterator there.
     """
 
     def __init__(self, bench: "Bench", name: str, pattern: str) -> None:
@@ -108,7 +109,7 @@ class Sink:
         self._valid = bench.port(f"{name}__valid")
         self._ready = bench.port(f"{name}__ready")
         self._payload = bench.port(f"{name}__payload")
-        self._active = active_cycles(pattern, bench.rng)
+        self.active = active_cycles(pattern, bench.rng)
         self._is_ready = False
         self._ready.value = 0
         self._waiting: int | None = None
@@ -133,7 +134,7 @@ class Sink:
         self._waiting = None if self._is_ready else payload
 
     def drive(self) -> None:
-        active = next(self._active)
+        active = next(self.active)
         if active != self._is_ready:
             self._ready.value = int(active)
             self._is_ready = active

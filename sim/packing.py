@@ -1,6 +1,7 @@
 """Between arrays of integers and the packed bits of a port."""
 
 import numpy as np
+from amaranth.lib.data import StructLayout
 from numpy.typing import ArrayLike
 
 from golden.integers import Integers
@@ -28,3 +29,17 @@ def unpack_rows(words: list[int], bits: int, count: int) -> Integers:
     if bits < 64:
         weights[-1] = -weights[-1]
     return np.sum(planes * weights, axis=2, dtype=np.int64)
+
+
+def pack_fields(layout: StructLayout, **fields: int) -> int:
+    """A payload of a layout whose fields are integers; a field that is not named is 0."""
+    payload = 0
+    for name, value in fields.items():
+        field = layout[name]
+        payload |= (value & (1 << field.width) - 1) << field.offset
+    return payload
+
+
+def unpack_fields(layout: StructLayout, payload: int) -> dict[str, int]:
+    """Inverse of ``pack_fields``, all fields unsigned."""
+    return {name: payload >> field.offset & (1 << field.width) - 1 for name, field in layout}

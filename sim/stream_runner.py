@@ -27,6 +27,7 @@ SOURCE = RUNTIME / "stream_runner.cpp"
 #: Ways in which a source pauses or a sink stalls, as in ``sim.bench``; numbered as in C++.
 PATTERNS = ("flowing", "random", "bursts")
 CLOCK, RESET = "clk", "rst"
+_FOREVER = 1 << 62
 
 
 class StreamError(AssertionError):
@@ -134,6 +135,7 @@ class StreamRunner:
         limit: int = 1_000_000,
         until_idle: bool = False,
         idle: int = 64,
+        cycles: int | None = None,
     ) -> StreamRun:
         """Offer all beats of ``sources``, and take from ``sinks`` what comes.
 
@@ -145,6 +147,9 @@ class StreamRunner:
         The run ends when all beats are taken and all expected payloads received. With
         ``until_idle``, or if any number is None, it goes on until ``idle`` cycles in a row saw no
         beat and no payload on these streams.
+
+        With ``cycles`` it lasts just so long, and ``taken_at`` tells how many beats were taken: the
+        next run must go on with the one behind them.
 
         Raises StreamError if valid falls or a payload changes while it waits, if there are more
         payloads than expected, and if the run has not ended after ``limit`` cycles: reset the
@@ -159,9 +164,11 @@ class StreamRunner:
         for name, count in sinks.items():
             if count is not None and count < 0:
                 raise ValueError(f"{name}: {count} payloads cannot be received")
-        for what, cycles in (("limit", limit), ("idle", idle)):
-            if cycles < 0:
-                raise ValueError(f"{what} is {cycles}; allowed are 0 and more")
+        if cycles is not None:
+            until_idle, idle, limit = True, _FOREVER, cycles
+        for what, count in (("limit", limit), ("idle", idle)):
+            if count < 0:
+                raise ValueError(f"{what} is {count}; allowed are 0 and more")
         streams = [
             *(_stream(name, each, pauses[name], seed, rows[name]) for name, each in given.items()),
             *(
@@ -183,7 +190,8 @@ class StreamRunner:
             name: self._transfers(number, ports.row_bytes)
             for number, (name, ports) in enumerate(wanted.items(), start=len(given))
         }
-        if outcome.status != _DONE:
+        is_over = outcome.status == _HANGS and cycles is not None
+        if outcome.status != _DONE and not is_over:
             progress = [
                 *(f"{name} gave {len(at)} of {len(rows[name])}" for name, at in taken.items()),
                 *(

@@ -356,6 +356,21 @@ def test_streams_stand_still_between_runs(runner: StreamRunner) -> None:
     assert (np.concatenate([first, second]) == given).all()
 
 
+def test_a_run_of_so_many_cycles_goes_on_in_the_next_one(runner: StreamRunner) -> None:
+    given, received, taken = beats(8, 40), [], 0
+    for cycles in (1, 7, 0, 30, 100):
+        run = runner.run(
+            {"i_8": given[taken:]}, {"o_8": None}, stall="random", seed=cycles, cycles=cycles
+        )
+        assert run.cycles == cycles
+        taken += len(run.taken_at["i_8"])
+        received.append(run.received["o_8"])
+    assert taken == 40
+    assert (np.concatenate(received) == given).all()
+    with pytest.raises(ValueError, match="limit is -1; allowed are 0 and more"):
+        runner.run({}, {}, cycles=-1)
+
+
 def test_nothing_to_do_takes_no_time(runner: StreamRunner) -> None:
     assert runner.run({}, {}).cycles == 0
     assert runner.run({"i_8": beats(8, 0)}, {"o_8": 0}).cycles == 0
