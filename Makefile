@@ -11,13 +11,13 @@ SELECT = $(if $(DATAPATH),--datapath '$(DATAPATH)') $(if $(CONFIG),--config '$(C
 SIMULATE = $(SELECT) $(if $(SEED),--seed '$(SEED)') $(if $(JOBS),--jobs '$(JOBS)')
 MAP = $(SELECT) $(if $(JOBS),--jobs '$(JOBS)') $(if $(LIB),--library '$(LIB)') \
 	$(if $(LIBERTY),--liberty '$(LIBERTY)') $(if $(CLOCK),--clock '$(CLOCK)')
-# INPUT: a table of one's own for DATAPATH=piper. MODULUS: of its categories. OUTPUT: a Parquet file.
+# LINES, LENGTHS, TRACE: what E-BATCH serves. INPUT: a table of one's own for DATAPATH=piper. MODULUS: of its categories. OUTPUT: a Parquet file.
 READ = $(SELECT) --input '$(INPUT)' $(if $(MODULUS),--modulus '$(MODULUS)') \
 	$(if $(OUTPUT),--output '$(OUTPUT)')
 export PDK_ROOT
 
 .DEFAULT_GOAL := help
-.PHONY: help sim waves synth fpga exhaustive end-to-end test lint new doctor report speed clean
+.PHONY: help sim waves synth fpga exhaustive end-to-end serve policies test lint new doctor report speed clean
 
 help: ## list the commands
 	@echo 'Assay: machine-learning accelerator datapaths, simulated, mapped and weighed'
@@ -43,6 +43,13 @@ exhaustive: $(READY) ## all operands there are: FLOAT16 operations, Piper's loga
 
 end-to-end: $(READY)-dataframes ## rows a second of Piper beside NumPy, polars and published figures
 	@$(RUN) sim.piper.end_to_end $(if $(ROWS),--rows '$(ROWS)')
+
+serve: $(READY) ## lines of text through the E-BATCH engine by every policy, simulated: LINES=
+	@$(RUN) sim.ebatch.serving $(if $(LINES),--lines '$(LINES)') $(if $(JOBS),--jobs '$(JOBS)')
+
+policies: $(READY) ## policies of E-BATCH on a large engine, by the cycle model: LENGTHS= TRACE=
+	@$(RUN) sim.ebatch.experiment $(if $(LENGTHS),--lengths '$(LENGTHS)') \
+		$(if $(TRACE),--trace '$(TRACE)') $(if $(JOBS),--jobs '$(JOBS)')
 
 test: $(READY) lint ## all that must hold before a change lands
 	@$(RUN) pytest -q -n $(or $(JOBS),auto) --dist worksteal --junitxml build/report/tests.xml

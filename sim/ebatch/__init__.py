@@ -1,0 +1,1 @@
+"""Workloads, runtime and testbenches of the E-BATCH datapath."""
