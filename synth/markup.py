@@ -10,6 +10,7 @@ _PROVENANCE = {
     "simulated": "counted in simulation, every result equal to the golden model's",
     "mapped": "gates of a cell library, derived from the library's figures; no layout, no wires",
     "routed": "placed and routed on an FPGA, timed by nextpnr's model of the device",
+    "modelled": "by a cycle model that agrees with the circuit event by event on small engines",
     "published": "the paper's own figure, not measured here",
     "estimated": "from a stated density, not from a circuit",
     "measured": "wall-clock time on the machine that made the results",

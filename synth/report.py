@@ -18,6 +18,7 @@ from synth.section_comparisons import comparisons
 from synth.section_costs import costs
 from synth.section_end_to_end import end_to_end
 from synth.section_fpga import on_fpga
+from synth.section_policies import policies, read_policies
 from synth.section_public import public_designs
 from synth.section_runs import problems, simulations, speed
 
@@ -30,6 +31,7 @@ def main(source: Path = results.RESULTS, page: Path = PAGE) -> int:
     if not any(found.get(section) for section in results.IDENTITY):
         print("assay: no results yet: run make sim and make synth first", file=sys.stderr)
         return 1
+    found["policies"] = read_policies()
     made = datetime.fromtimestamp(source.stat().st_mtime, UTC)
     entries = [each for section in ("sim", "synth") for each in found.get(section, ())]
     write_atomically(page, render(found, made, _about(each["datapath"] for each in entries)))
@@ -50,6 +52,7 @@ def render(found: Mapping[str, Any], made: datetime, about: Mapping[str, str]) -
         costs(evidence.costs),
         on_fpga(evidence.fpga),
         end_to_end(found.get("end_to_end", ())),
+        policies(found.get("policies", {})),
         simulations(evidence.simulations),
         speed(found.get("speed", ())),
     ]
