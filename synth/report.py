@@ -31,7 +31,7 @@ def main(source: Path = results.RESULTS, page: Path = PAGE) -> int:
     if not any(found.get(section) for section in results.IDENTITY):
         print("assay: no results yet: run make sim and make synth first", file=sys.stderr)
         return 1
-    found["policies"] = read_policies()
+    found["policies"] = read_policies(source.parents[1])
     made = datetime.fromtimestamp(source.stat().st_mtime, UTC)
     entries = [each for section in ("sim", "synth") for each in found.get(section, ())]
     write_atomically(page, render(found, made, _about(each["datapath"] for each in entries)))

@@ -6,13 +6,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from sim.paths import configuration_folder
 from synth.markup import NUMBER, TEXT, cell, labels, number, paragraph, percent, table
 
-#: What ``make policies`` leaves here: a table and a figure for each kind of lengths.
-FOLDER = configuration_folder("ebatch", "experiment")
+#: Where ``make policies`` leaves a table and a figure for each kind of lengths, and one of lanes.
+FOLDER = "ebatch/experiment"
 LANES = "lanes.svg"
-SERVING = configuration_folder("ebatch", "serving") / "lines.json"
+#: What ``make serve`` leaves.
+SERVING = "ebatch/serving/lines.json"
 
 SATURATED = [
     ("policy", TEXT),
@@ -21,6 +21,7 @@ SATURATED = [
     ("lanes used", NUMBER),
     ("padding", NUMBER),
     ("layers loaded for 1,000 useful steps", NUMBER),
+    ("µJ a sequence", NUMBER),
 ]
 GAINS = [
     ("E-BATCH, backlog rule, over", TEXT),
@@ -41,8 +42,9 @@ SERVED = [
 ]
 
 
-def read_policies(folder: Path = FOLDER, serving: Path = SERVING) -> dict[str, Any]:
-    """What the last runs found; empty if there were none."""
+def read_policies(build: Path) -> dict[str, Any]:
+    """What the last runs left in the folder of all that is generated; empty if there were none."""
+    folder, serving = build / FOLDER, build / SERVING
     tables = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
     figures = [file.read_text() for file in sorted(folder.glob("*.svg")) if file.name != LANES]
     lanes = [(folder / LANES).read_text()] if (folder / LANES).exists() else []
@@ -73,7 +75,7 @@ def _table(experiment: Mapping[str, Any]) -> list[str]:
             number(str(each["ratio"])),
             number(f"{each['throughput']:.2f}"),
             number(f"{each['loads']:.2f}"),
-            number("–"),
+            number(f"{each['energy']:.2f}"),
             cell(experiment["kind"]),
         ]
         for each in experiment["gains"]
@@ -94,7 +96,8 @@ def _table(experiment: Mapping[str, Any]) -> list[str]:
         paragraph(
             f"{engine['lanes']} lanes, {engine['layers']} layers of {engine['hidden_size']} units, "
             f"all requests waiting from the start. r: steps of a layer that take as long as "
-            "loading one. Throughput: of what the multipliers could do.",
+            "loading one. Throughput: of what the multipliers could do. Energy: "
+            f"{experiment['energy']['source']}.",
             "soft",
         ),
         table(SATURATED, map(_saturated, rows)),
@@ -110,6 +113,7 @@ def _saturated(row: Mapping[str, Any]) -> Sequence[str]:
         number(f"{row['utilisation']:.3f}"),
         number(percent(row["padding"], 1)),
         number(f"{row['loads']:.2f}"),
+        number(f"{row['energy'] / 1000:,.0f}"),
     ]
 
 

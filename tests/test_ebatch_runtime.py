@@ -1149,3 +1149,11 @@ def test_figures_are_the_same_twice_and_say_what_they_show() -> None:
     for policy in experiment.TIMELINES:
         assert policy in lanes
     assert len(lanes) < 300_000
+
+
+def test_energy_of_a_sequence_by_hand() -> None:
+    """100 words of 32 bits, each for 4 products in 2 lanes, of which 10 came from outside."""
+    energy = experiment.Energy(sram_bit=1.0, dram_bit=10.0, mac=0.5, source="")
+    engine = Parameters(lanes=2, width=4)
+    by_hand = 100 * (32 * 1.0 + 8 * 0.5) + 10 * 32 * (10.0 + 1.0)
+    assert energy.of_sequence(engine, read=100, loaded=10) == by_hand / 1000

@@ -278,32 +278,55 @@ def test_no_results(content: str | None, tmp_path: Path, capsys: Any) -> None:
 
 def policy(name: str, load: float | None = None) -> dict[str, Any]:
     row = {"policy": name, "ratio": 8, "load": load, "throughput": 0.5, "utilisation": 0.25}
-    return row | {"padding": 0.125, "loads": 3.9, "p50": None, "p99": None}
+    return row | {"padding": 0.125, "loads": 3.9, "energy": 4321e3, "p50": None, "p99": None}
 
 
 def test_policies_are_shown_with_their_figures(tmp_path: Path) -> None:
     experiment = {
         "kind": "cycle model",
         "lengths": "real: <lines>",
+        "energy": {"source": "a source"},
         "engine": {"lanes": 32, "layers": 4, "hidden_size": 256},
         "rows": [policy("static padded"), policy("static padded", 0.9), policy("E-BATCH K=8")],
-        "gains": [{"baseline": "static padded", "ratio": 8, "throughput": 2.81, "loads": 2.53}],
+        "gains": [
+            {
+                "baseline": "static padded",
+                "ratio": 8,
+                "throughput": 2.81,
+                "loads": 2.53,
+                "energy": 1.23,
+            }
+        ],
         "published": [{"what": "on a TPU", "throughput": 2.1, "energy": 1.6, "note": "other"}],
     }
     served = {"policy": "cellular K=5", "right": 9, "float_right": 10, "utilisation": 0.5}
     served |= {"cycles": 1230, "p50": 111.0, "p99": 999.0}
     lines = {"engine": "lstm-8lanes", "lines": 10, "load": 0.6, "rows": [served]}
-    (tmp_path / "lines.json").write_text(json.dumps(experiment))
-    (tmp_path / "lines.svg").write_text("<svg>curve</svg>")
-    (tmp_path / "lanes.svg").write_text("<svg>lanes</svg>")
-    serving = tmp_path / "serving" / "lines.json"
-    serving.parent.mkdir()
-    serving.write_text(json.dumps(lines))
-    text = policies(read_policies(tmp_path, serving))
+    folder, serving = tmp_path / "ebatch" / "experiment", tmp_path / "ebatch" / "serving"
+    folder.mkdir(parents=True)
+    serving.mkdir()
+    (folder / "lines.json").write_text(json.dumps(experiment))
+    (folder / "lines.svg").write_text("<svg>curve</svg>")
+    (folder / "lanes.svg").write_text("<svg>lanes</svg>")
+    (serving / "lines.json").write_text(json.dumps(lines))
+    text = policies(read_policies(tmp_path))
     assert text.count('<td class="text">static padded</td>') == 2  # one row, and one gain
-    for shown in ("0.500", "0.250", "12.5 %", "3.90", "2.81", "2.53", "2.10", "1.60", "other"):
+    for shown in (
+        "0.500",
+        "0.250",
+        "12.5 %",
+        "3.90",
+        "2.81",
+        "2.53",
+        "1.23",
+        "4,321",
+        "a source",
+        "2.10",
+        "1.60",
+        "other",
+    ):
         assert shown in text
     for shown in ("real: &lt;lines&gt;", "90.0 %", "100.0 %", "50.0 %", ">123<", ">111<", ">999<"):
         assert shown in text
     assert text.count("<figure>") == 2
-    assert policies(read_policies(tmp_path / "none", serving.with_name("none"))) == ""
+    assert policies(read_policies(tmp_path / "none")) == ""

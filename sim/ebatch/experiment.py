@@ -57,6 +57,37 @@ PUBLISHED_NOTE = "published, other hardware (arXiv:2009.10656)"
 NOT_DRAWN = ("blocks K=64, no concatenation", "E-BATCH K=16")
 
 
+#: Of an engine of 8 lanes; see ``ENERGY``.
+MAC_PJ = 1.0
+
+
+@dataclass(frozen=True)
+class Energy:
+    """pJ: of a bit that is read from or written to the memory of weights on the chip, of a bit that
+    comes from outside, and of a multiply-accumulate with everything around it but memories."""
+
+    sram_bit: float
+    dram_bit: float
+    mac: float
+    source: str
+
+    def of_sequence(self, engine: Parameters, read: float, loaded: float) -> float:
+        """nJ of so many words of weights, each of which is multiplied in every lane."""
+        bits = 8 * engine.width
+        reading = read * (bits * self.sram_bit + engine.width * engine.lanes * self.mac)
+        return (reading + loaded * bits * (self.dram_bit + self.sram_bit)) / 1000
+
+
+ENERGY = Energy(
+    sram_bit=100 / 64,
+    dram_bit=1300 / 64,
+    mac=MAC_PJ,
+    source="memories: M. Horowitz, Computing's energy problem, ISSCC 2014 (45 nm: 64 bits of a "
+    "1 MB SRAM 100 pJ, of DRAM 1.3 to 2.6 nJ, the lower taken); multiply-accumulate: toggles of "
+    "the mapped netlist of lstm-8lanes-32x32x2-4wide, sky130hd, smallest area (make synth)",
+)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is run: the engine, the name of the lengths, and how many requests, how often."""
@@ -78,7 +109,8 @@ class Row:
     throughput, p50, p99: as the module says; latencies are None where the queue only grows.
     utilisation: useful lane-steps of all in blocks. padding: lane-steps without use, of those of
     lanes that had anything in their block. loads: layers loaded for 1,000 useful lane-layer-steps.
-    dram_words, sram_words: words of weights loaded, and read, for a sequence of mean length.
+    dram_words, sram_words: words of weights loaded, and read, for a sequence of mean length;
+    energy: nJ of both and of multiplying, by ``ENERGY``.
     """
 
     policy: str
@@ -90,6 +122,7 @@ class Row:
     loads: float
     dram_words: float
     sram_words: float
+    energy: float
     p50: float | None
     p99: float | None
 
@@ -174,6 +207,7 @@ def measure(plan: Plan, policy: str, ratio: int, load: float | None) -> Row:
     a_sequence = steps / count / lane_steps
     p50, p99 = np.percentile(latencies, [50, 99]).tolist()
     is_bounded = load is not None or bool(plan.trace)
+    loaded, read = a_sequence * total["w_words_dram"], a_sequence * total["w_words_sram"]
     return Row(
         policy=policy,
         ratio=ratio,
@@ -182,8 +216,9 @@ def measure(plan: Plan, policy: str, ratio: int, load: float | None) -> Row:
         utilisation=total["useful"] / total["lane_steps_total"],
         padding=1 - total["taken"] / total["occupied"],
         loads=1000 * total["layer_loads"] / total["useful"],
-        dram_words=a_sequence * total["w_words_dram"],
-        sram_words=a_sequence * total["w_words_sram"],
+        dram_words=loaded,
+        sram_words=read,
+        energy=ENERGY.of_sequence(engine, read, loaded),
         p50=p50 if is_bounded else None,
         p99=p99 if is_bounded else None,
     )
@@ -210,13 +245,14 @@ def _requests(plan: Plan, seed: int, load: float | None) -> list[Request]:
 
 @dataclass(frozen=True)
 class Gain:
-    """Of one policy over another at saturation: throughput, and how many times fewer loads."""
+    """Of one policy over another at saturation: in throughput, loads and energy."""
 
     candidate: str
     baseline: str
     ratio: int
     throughput: float
     loads: float
+    energy: float
 
 
 def gains(rows: Sequence[Row]) -> list[Gain]:
@@ -229,6 +265,7 @@ def gains(rows: Sequence[Row]) -> list[Gain]:
             ratio,
             candidate.throughput / found[baseline, ratio].throughput,
             found[baseline, ratio].loads / candidate.loads,
+            found[baseline, ratio].energy / candidate.energy,
         )
         for (policy, ratio), candidate in found.items()
         if policy == CANDIDATE
@@ -274,7 +311,7 @@ def lane_figure() -> str:
     return figures.lanes("ebatch-lanes", panels, "steps of all layers")
 
 
-def latency_figure(rows: Sequence[Row]) -> str:
+def latency_figure(rows: Sequence[Row], lengths: str) -> str:
     """Latency against load."""
     curves: dict[str, list[tuple[float, float, float]]] = {}
     for row in rows:
@@ -282,9 +319,8 @@ def latency_figure(rows: Sequence[Row]) -> str:
             continue
         if row.load is not None and row.p50 is not None and row.p99 is not None:
             curves.setdefault(row.policy, []).append((row.load, row.p50, row.p99))
-    return figures.latency(
-        "ebatch-latency", [figures.Curve(name, tuple(points)) for name, points in curves.items()]
-    )
+    drawn = [figures.Curve(policy, tuple(points)) for policy, points in curves.items()]
+    return figures.latency(f"ebatch-latency-{lengths}", drawn)
 
 
 def main() -> int:
@@ -314,7 +350,7 @@ def main() -> int:
     write_atomically(folder / f"{name}.json", json.dumps(_result(plan, label, rows), indent=1))
     write_atomically(folder / "lanes.svg", lane_figure())
     if not trace:
-        write_atomically(folder / f"{name}.svg", latency_figure(rows))
+        write_atomically(folder / f"{name}.svg", latency_figure(rows, name))
     print(f"written: {folder / f'{name}.json'}")
     return 0
 
@@ -335,14 +371,16 @@ def _show_saturation(plan: Plan, jobs: int) -> list[Row]:
         Column("r", 3),
         Column("policy", max(map(len, POLICIES)), right=False),
         *(Column(title, 11) for title in ("throughput", "lanes used", "padding", "loads/1,000")),
-        *(Column(title, 13) for title in ("words loaded", "words read")),
+        *(Column(title, 13) for title in ("words loaded", "words read", "µJ")),
     ]
     if plan.trace:
         columns += [Column("p50", 7), Column("p99", 7)]
     chosen = [(policy, str(ratio)) for ratio in RATIOS for policy in POLICIES]
     ready: dict[tuple[str, str], list[Row]] = {}
     shown: list[Row] = []
-    print(f"{'Trace' if plan.trace else 'Saturated'}; words are for a sequence of mean length")
+    print(
+        f"{'Trace' if plan.trace else 'Saturated'}; words and energy of a sequence of mean length"
+    )
     with LiveTable(columns, len(chosen), "running") as table:
         for rows in in_parallel(partial(curve, plan), chosen, jobs):
             ready[rows[0].policy, str(rows[0].ratio)] = rows
@@ -365,6 +403,7 @@ def _in_order(
 def _cells(row: Row) -> list[str]:
     fractions = [f"{value:.3f}" for value in (row.throughput, row.utilisation, row.padding)]
     words = [f"{value:,.0f}" for value in (row.dram_words, row.sram_words)]
+    words.append(f"{row.energy / 1000:,.0f}")
     cells = [str(row.ratio), row.policy, *fractions, f"{row.loads:.2f}", *words]
     if row.p50 is not None and row.p99 is not None:
         cells += [f"{row.p50:.2f}", f"{row.p99:.2f}"]
@@ -397,7 +436,7 @@ def _show_gains(rows: Sequence[Row]) -> None:
     found = gains(rows)
     with LiveTable(columns, len(found) + len(PUBLISHED), "showing") as table:
         for gain in found:
-            cells = [f"{gain.throughput:.2f}x", f"{gain.loads:.2f}x", "-"]
+            cells = [f"{each:.2f}x" for each in (gain.throughput, gain.loads, gain.energy)]
             table.add([gain.baseline, str(gain.ratio), *cells, "cycle model"])
         for what, throughput, energy in PUBLISHED:
             table.add([what, "-", f"{throughput}x", "-", f"{energy}x", PUBLISHED_NOTE])
@@ -414,6 +453,7 @@ def _result(plan: Plan, label: str, rows: Sequence[Row]) -> dict[str, object]:
         "seeds": 1 if plan.trace else plan.seeds,
         "warm_up": WARM_UP,
         "bound": BOUND,
+        "energy": asdict(ENERGY),
         "rows": [asdict(row) for row in rows],
         "gains": [asdict(gain) for gain in gains(rows)],
         "published": [
