@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import ebatch_mutants
 import ent_mutants
 import fp16_mutants
 import piper_mutants
@@ -25,7 +26,12 @@ PACKAGES = ("hdl", "golden", "sim")
 SECONDS = 120
 
 #: All of them, those of each datapath in a file of its own.
-MUTANTS = (*ent_mutants.MUTANTS, *fp16_mutants.MUTANTS, *piper_mutants.MUTANTS)
+MUTANTS = (
+    *ebatch_mutants.MUTANTS,
+    *ent_mutants.MUTANTS,
+    *fp16_mutants.MUTANTS,
+    *piper_mutants.MUTANTS,
+)
 
 
 def replace(file: Path, old: str, new: str) -> None:
