@@ -316,7 +316,7 @@ def gate_rows(cell: Cell, trace: Trace) -> Rows:
         "multiplier": np.array([[each.multiplier for each in pair] for pair in scales])[..., None],
         "shift": np.array([[each.shift for each in pair] for pair in scales])[..., None],
         "is_state": is_state,
-        "function": np.array([function(cell, gate) for gate in gates])[:, None, None],
+        "gate_function": np.array([function(cell, gate) for gate in gates])[:, None, None],
         "is_first": trace.is_first[:, None, None, :],
     }
     value, pre = (by_gate(cell, each)[:, :, None, :] for each in gate_values(cell, trace))
@@ -451,7 +451,7 @@ def gate_corner_rows(rng: np.random.Generator, cell: Cell) -> Rows:
         "multiplier": multiplier,
         "shift": shift,
         "is_state": is_state,
-        "function": function[:, :, None, :],
+        "gate_function": function[:, :, None, :],
         "is_first": is_first,
     }
     wanted = {"value": activate_each(total, function), "pre": np.where(is_none, first, total)}

@@ -33,8 +33,8 @@ class GateUnit(Unit):
 
     Ports
         result: the sum of one lane; all others that come in belong to it. bias, multiplier, shift:
-        of its part. is_state: it is the state part of a gate, else the input part. function: of
-        the gate, a ``Function``. is_first: the lane is at the first step of a sequence.
+        of its part. is_state: it is the state part of a gate, else the input part. gate_function:
+        a ``Function``. is_first: the lane is at the first step of a sequence.
         valid: a gate comes out, ``LATENCY`` cycles after its state part came in. value: the gate.
         pre: the sum of the two terms, which the function was applied to.
 
@@ -61,7 +61,7 @@ class GateUnit(Unit):
                 "multiplier": In(unsigned(requantise.MULTIPLIER)),
                 "shift": In(signed(requantise.SHIFT)),
                 "is_state": In(1),
-                "function": In(FUNCTION),
+                "gate_function": In(FUNCTION),
                 "is_first": In(1),
                 "valid": Out(1),
                 "value": Out(signed(GATE)),
@@ -79,12 +79,12 @@ class GateUnit(Unit):
             "multiplier": self.multiplier,
             "shift": self.shift,
             "is_state": self.is_state,
-            "is_tanh": self.function == Function.TANH,
+            "is_tanh": self.gate_function == Function.TANH,
         }
         if self.cell is Cell.LSTM:
             bundle["is_absent"] = self.is_state & self.is_first
         if self.has_none:
-            bundle["is_none"] = self.function == Function.NONE
+            bundle["is_none"] = self.gate_function == Function.NONE
 
         def add(m: Module, terms: Bundle) -> Bundle:
             return self._add(m, terms, is_term)

@@ -87,7 +87,7 @@ class Results(Component):
             unit.multiplier.eq(self.multiplier),
             unit.shift.eq(self.shift),
             unit.is_state.eq(sums["of_state"]),
-            unit.function.eq(self._function(sums["gate"])),
+            unit.gate_function.eq(self._function(sums["gate"])),
             unit.is_first.eq(sums["first"]),
         ]
         # What is known of a result travels beside the unit.
