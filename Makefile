@@ -77,6 +77,11 @@ speed: $(READY) ## measure how long the inner loop takes
 clean: ## delete everything generated, the installed tools excepted
 	rm -rf build
 
+# One package is compiled by a makefile of its own, which fails now and then on a busy machine, and
+# which must not take this one's flags: hence the second try where this stands.
+INSTALL := env -u MAKEFLAGS -u MAKELEVEL PIP_CONSTRAINT=constraints.txt \
+	PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet --editable
+
 # The tools, once: exact versions, in a folder of the project.
 $(READY): pyproject.toml constraints.txt
 	@command -v '$(PYTHON)' > /dev/null || \
@@ -92,8 +97,7 @@ $(READY): pyproject.toml constraints.txt
 	@mkdir -p build
 	@echo 'assay: installing the tools into .venv (once, about a minute)'
 	@'$(PYTHON)' -m venv .venv
-	@PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
-		$(BIN)/pip install --quiet --editable . > build/install.log 2>&1 || \
+	@$(INSTALL) . > build/install.log 2>&1 || $(INSTALL) . > build/install.log 2>&1 || \
 		{ tail -n 5 build/install.log; echo 'assay: the installation failed, see build/install.log'; exit 1; }
 	@touch $(READY)
 
