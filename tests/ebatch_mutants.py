@@ -71,6 +71,21 @@ MUTANTS = (
         "errors",
     ),
     _mutant(
+        "draining cuts the first token of a sequence",
+        "intake.py",
+        "inside | (place != 0)",
+        "inside",
+        "draining",
+        GRU,
+    ),
+    _mutant(
+        "words of a load are counted twice",
+        "top.py",
+        "registers.words_loaded.eq(weights.word)",
+        "registers.words_loaded.eq(weights.word << 1)",
+        "sequences",
+    ),
+    _mutant(
         "a load that is too short counts",
         "weight_store.py",
         'wire(m, index != total - 1, "wrong_length")',
@@ -94,8 +109,8 @@ MUTANTS = (
     _mutant(
         "outputs of a third step go where those of the first still are",
         "drain.py",
-        "self.may_begin.eq(begun != HALVES)",
-        "self.may_begin.eq(1)",
+        "drain.may_begin.eq(begun != HALVES)",
+        "drain.may_begin.eq(1)",
         "full_queue",
     ),
 )

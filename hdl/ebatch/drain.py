@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import stream
 from amaranth.lib.data import StructLayout, View
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import Component, In, Member, Out
 
 from hdl.ebatch.flags import STEP_BITS, Status, done_event, lane_flags, output_beat, step_flags
 from hdl.ebatch.parameters import BYTE, Parameters
@@ -16,13 +16,57 @@ from hdl.wire import wire
 HALVES = 2
 
 
+def drain_ports(parameters: Parameters) -> dict[str, Member]:
+    """Ports of whatever takes the outputs of the last layer.
+
+    step_begins, flags: a step of the last layer begins, with these lanes; not without
+    ``may_begin``. write, unit, lane, data: its outputs. step_done: they are complete. all_steps:
+    outputs of all steps are wanted, else only those of a sequence's last one. busy: some step has
+    begun and is not out.
+    """
+    p = parameters
+    return {
+        "step_begins": In(1),
+        "flags": In(step_flags(p)),
+        "may_begin": Out(1),
+        "write": In(1),
+        "unit": In(range(p.hidden_size)),
+        "lane": In(range(max(p.lanes, 2))),
+        "data": In(BYTE),
+        "step_done": In(1),
+        "all_steps": In(1),
+        "busy": Out(1),
+    }
+
+
+class Halves:
+    """Whose outputs are where: those of a step come in while those of the one before go out.
+
+    drain: a component with ``drain_ports``. coming, written, leaving: half of the step that begins
+    next, whose outputs come in, and go out. is_complete: all of the latter have come. leaves: to
+    be set in the cycle in which the last one is out.
+    """
+
+    def __init__(self, m: Module, drain: Component) -> None:
+        begun, done = Signal(range(HALVES + 1)), Signal(range(HALVES + 1))
+        self.coming, self.written, self.leaving = Signal(), Signal(), Signal()
+        self.leaves = Signal()
+        self.is_complete = done != 0
+        m.d.comb += [drain.may_begin.eq(begun != HALVES), drain.busy.eq(begun != 0)]
+        m.d.sync += [
+            begun.eq(begun + drain.step_begins - self.leaves),
+            done.eq(done + drain.step_done - self.leaves),
+            self.coming.eq(self.coming ^ drain.step_begins),
+            self.written.eq(self.written ^ drain.step_done),
+            self.leaving.eq(self.leaving ^ self.leaves),
+        ]
+
+
 class Drain(Component):
     """Sends the outputs of a step lane by lane, and an event behind those that end a sequence.
 
     Ports
-        step_begins, flags: a step of the last layer begins, with these lanes; not without
-        ``may_begin``. write, unit, lane, data: its outputs. step_done: they are complete.
-        all_steps: outputs of all steps are wanted, else only those of a sequence's last one.
+        those of ``drain_ports``.
         o: stream of ``output_beat``. o_done: stream of ``done_event``. An event is offered when the
         last beat of its sequence has been taken, never before.
 
@@ -34,18 +78,9 @@ class Drain(Component):
         self.parameters = p = parameters
         super().__init__(
             {
-                "step_begins": In(1),
-                "flags": In(step_flags(p)),
-                "may_begin": Out(1),
-                "write": In(1),
-                "unit": In(range(p.hidden_size)),
-                "lane": In(range(max(p.lanes, 2))),
-                "data": In(BYTE),
-                "step_done": In(1),
-                "all_steps": In(1),
+                **drain_ports(p),
                 "o": Out(stream.Signature(output_beat(p))),
                 "o_done": Out(stream.Signature(done_event(p))),
-                "busy": Out(1),
             }
         )
 
@@ -53,31 +88,16 @@ class Drain(Component):
         m = Module()
         p = self.parameters
         words = p.hidden_size // p.width
-        begun = Signal(range(HALVES + 1))  # steps that have begun and are not out
-        done = Signal(range(HALVES + 1))  # of these, complete ones
-        coming, written, leaving = Signal(), Signal(), Signal()  # halves
-        leaves = Signal()
-        m.d.comb += [self.may_begin.eq(begun != HALVES), self.busy.eq(begun != 0)]
-        m.d.sync += [
-            begun.eq(begun + self.step_begins - leaves),
-            done.eq(done + self.step_done - leaves),
-        ]
+        halves = Halves(m, self)
         flags = Memory(shape=step_flags(p), depth=HALVES, init=[])
         m.submodules.flags = flags
         write, read = flags.write_port(), flags.read_port()
         m.d.comb += [
-            write.addr.eq(coming),
+            write.addr.eq(halves.coming),
             write.data.eq(self.flags),
             write.en.eq(self.step_begins),
-            read.addr.eq(leaving),
+            read.addr.eq(halves.leaving),
         ]
-        with m.If(self.step_begins):
-            m.d.sync += coming.eq(~coming)
-        with m.If(self.step_done):
-            m.d.sync += written.eq(~written)
-        with m.If(leaves):
-            m.d.sync += leaving.eq(~leaving)
-
         # The first of these is of the lane whose turn it is.
         row = Signal(step_flags(p), reset_less=True)
         history = StructLayout({"steps": STEP_BITS, "tag": p.tag_bits})
@@ -102,11 +122,11 @@ class Drain(Component):
                 lane.eq(lane + 1),
             ]
 
-        outputs = output_memory(m, p, written, self)
+        outputs = output_memory(m, p, halves.written, self)
         word = Signal(range(words + 1))
         fetches = Signal()
         m.d.comb += [
-            outputs.addr.eq((leaving * p.lanes + lane) * words + word),
+            outputs.addr.eq((halves.leaving * p.lanes + lane) * words + word),
             outputs.en.eq(fetches),
             self.o.payload.data.eq(outputs.data),
         ]
@@ -129,14 +149,14 @@ class Drain(Component):
         with m.FSM():
             with m.State("WAIT"):
                 m.d.sync += lane.eq(0)
-                with m.If(done != 0):
+                with m.If(halves.is_complete):
                     m.next = "LOAD"
             with m.State("LOAD"):
                 m.d.sync += row.eq(read.data)
                 m.next = "LANE"
             with m.State("LANE"):
                 with m.If(lane == p.lanes):
-                    m.d.comb += leaves.eq(1)
+                    m.d.comb += halves.leaves.eq(1)
                     m.next = "WAIT"
                 with m.Elif(now.works & now.cut):
                     m.next = "CUT"

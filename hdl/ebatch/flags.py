@@ -8,12 +8,10 @@ from hdl.ebatch.parameters import Parameters
 
 
 class Status(IntEnum):
-    """How a sequence ended. CUT: a token of another one came before its last one. EMPTY: a
-    descriptor announced no steps at all; nothing was computed."""
+    """How a sequence ended. CUT: a token of another one came before its last one."""
 
     OK = 0
     CUT = 1
-    EMPTY = 2
 
 
 #: Bits of a number of steps; longer sequences count modulo 2^16.
@@ -82,7 +80,7 @@ def done_event(parameters: Parameters) -> StructLayout:
             "tag": parameters.tag_bits,
             "lane": max(1, (parameters.lanes - 1).bit_length()),
             "steps": STEP_BITS,
-            "status": 2,
+            "status": 1,
         }
     )
 

@@ -6,8 +6,8 @@ from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from hdl.ebatch.core import build_core
-from hdl.ebatch.drain import HALVES, output_memory
-from hdl.ebatch.flags import STEP_BITS, step_flags, weight_beat
+from hdl.ebatch.drain import HALVES, Halves, drain_ports, output_memory
+from hdl.ebatch.flags import STEP_BITS, weight_beat
 from hdl.ebatch.lane_pointers import LanePointers
 from hdl.ebatch.parameters import BYTE, Parameters
 from hdl.wire import wire
@@ -110,26 +110,18 @@ class PlainEngine(Component):
 class PlainDrain(Component):
     """Sends the outputs of a step lane by lane, and behind the last step that the batch is done.
 
-    Ports as those of ``hdl.ebatch.drain.Drain``; steps: of the batch.
+    Ports
+        those of ``drain_ports``. steps: of the batch. o, o_done: as those of the engine.
     """
 
     def __init__(self, parameters: Parameters) -> None:
         self.parameters = p = parameters
         super().__init__(
             {
-                "step_begins": In(1),
-                "flags": In(step_flags(p)),
-                "may_begin": Out(1),
-                "write": In(1),
-                "unit": In(range(p.hidden_size)),
-                "lane": In(range(max(p.lanes, 2))),
-                "data": In(BYTE),
-                "step_done": In(1),
-                "all_steps": In(1),
+                **drain_ports(p),
                 "steps": In(STEP_BITS),
                 "o": Out(stream.Signature(plain_output(p))),
                 "o_done": Out(stream.Signature(STEP_BITS)),
-                "busy": Out(1),
             }
         )
 
@@ -137,41 +129,32 @@ class PlainDrain(Component):
         m = Module()
         p = self.parameters
         total = p.lanes * p.hidden_size // p.width
-        begun, done = Signal(range(HALVES + 1)), Signal(range(HALVES + 1))
-        coming, written, leaving, leaves = Signal(), Signal(), Signal(), Signal()
-        m.d.comb += [self.may_begin.eq(begun != HALVES), self.busy.eq(begun != 0)]
-        m.d.sync += [
-            begun.eq(begun + self.step_begins - leaves),
-            done.eq(done + self.step_done - leaves),
-            coming.eq(coming ^ self.step_begins),
-            written.eq(written ^ self.step_done),
-            leaving.eq(leaving ^ leaves),
-        ]
+        halves = Halves(m, self)
         lasts, lengths = Signal(HALVES), Signal(ArrayLayout(STEP_BITS, HALVES))
         with m.If(self.step_begins):
             m.d.sync += [
-                lasts.bit_select(coming, 1).eq(self.flags[0].last),
-                lengths[coming].eq(self.steps),
+                lasts.bit_select(halves.coming, 1).eq(self.flags[0].last),
+                lengths[halves.coming].eq(self.steps),
             ]
-        is_last = wire(m, lasts.bit_select(leaving, 1), "is_last")
-        outputs = output_memory(m, p, written, self)
+        is_last = wire(m, lasts.bit_select(halves.leaving, 1), "is_last")
+        outputs = output_memory(m, p, halves.written, self)
         word = Signal(range(total + 1))
         is_free = wire(m, ~self.o.valid | self.o.ready, "is_free")
-        fetches = wire(m, (done != 0) & (word != total) & is_free, "fetches")
+        fetches = wire(m, halves.is_complete & (word != total) & is_free, "fetches")
         wanted = wire(m, is_last | self.all_steps, "wanted")
         is_out = wire(m, ((word == total) & ~self.o.valid) | ~wanted, "is_out")
         m.d.comb += [
-            outputs.addr.eq(leaving * total + word),
+            outputs.addr.eq(halves.leaving * total + word),
             outputs.en.eq(fetches),
             self.o.payload.data.eq(outputs.data),
-            self.o_done.payload.eq(lengths[leaving]),
-            self.o_done.valid.eq((done != 0) & is_out & is_last),
-            leaves.eq((done != 0) & is_out & (~is_last | self.o_done.ready)),
+            self.o_done.payload.eq(lengths[halves.leaving]),
+            self.o_done.valid.eq(halves.is_complete & is_out & is_last),
+            halves.leaves.eq(halves.is_complete & is_out & (~is_last | self.o_done.ready)),
         ]
         with m.If(fetches & wanted):
             m.d.sync += [self.o.valid.eq(1), word.eq(word + 1), self.o.payload.last.eq(is_last)]
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
-        with m.If(leaves):
+        with m.If(halves.leaves):
             m.d.sync += word.eq(0)
         return m

@@ -30,7 +30,8 @@ class Register(IntEnum):
     USEFUL did something, EMPTY were bubbles between sequences and STARVED within one;
     LAYER_LOADS, WORDS_LOADED, WORDS_READ: of weights; WEIGHT_STALLS, DRAIN_STALLS: cycles in which
     nothing else was missing; SEQUENCES that are done; CUT ones that had no last token; BAD_LOADS
-    of the wrong length; BAD_BEATS for lanes that do not exist; BUSY: cycles that multiply.
+    of the wrong length; BAD_BEATS for lanes that do not exist. Lanes multiply in as many cycles as
+    WORDS_READ.
     LANE + n: tokens that wait in lane n.
     """
 
@@ -57,7 +58,6 @@ class Register(IntEnum):
     CUT = 28
     BAD_LOADS = 29
     BAD_BEATS = 30
-    BUSY = 31
     LANE = 512
 
 

@@ -24,12 +24,11 @@ class Sequencer(Component):
         is_state, is_product, layer, slot, word, weight: what is read. add, start, finish: for
         ``hdl.ebatch.mac_lane``. gate, unit, of_state, bias, phase_end: of the part that finishes.
         write_slot: where the outputs that come in belong.
-        block, step, steps: where the engine is; steps of the block are known when layer 0 is done.
-        step_begins: a step of ``layer`` begins in the next cycle. block_begins, block_ends;
-        bottom_ends: layer 0 is through with the block. bottom_steps: how many steps that one
-        may have, that one had. waits_for_weights,
-        waits_for_drain: nothing else is missing.
-        multiplies: a word is read in this cycle.
+        is_running, layer, step, steps: where the engine is; how many steps the block has is known
+        when layer 0 is done. step_begins: a step of ``layer`` begins in the next cycle.
+        block_begins, block_ends; bottom_ends: layer 0 is through with the block. bottom_steps: how
+        many steps the block that begins may have, or has. waits_for_weights, waits_for_drain:
+        nothing else is missing. multiplies: a word is read in this cycle.
     """
 
     def __init__(self, parameters: Parameters) -> None:

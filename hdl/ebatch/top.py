@@ -195,7 +195,6 @@ class Ebatch(Component):
             registers.layer_loads.eq(weights.loaded),
             registers.words_loaded.eq(weights.word),
             registers.words_read.eq(sequencer.multiplies),
-            registers.busy.eq(sequencer.multiplies),
             registers.weight_stalls.eq(sequencer.waits_for_weights),
             registers.drain_stalls.eq(sequencer.waits_for_drain),
             registers.sequences.eq(leaves),

@@ -9,7 +9,7 @@ from hdl.ebatch.parameters import Parameters
 from hdl.ebatch.registers import Register
 from sim.bench import Bench, Sink, StreamEnd
 from sim.ebatch.runtime import Event, Kind
-from sim.ebatch.tokens import Submission, token_beats
+from sim.ebatch.tokens import Submission, Token, Turns
 from sim.packing import unpack_fields
 
 #: Of ``Register.CONTROL``.
@@ -17,55 +17,30 @@ RUN, EARLY_END, ALL_STEPS, DRAIN = 1, 2, 4, 8
 
 
 class Feeder:
-    """Sends tokens over the one stream: lanes with a token waiting and room take turns."""
+    """Sends tokens over the one stream, as ``Turns`` says."""
 
     def __init__(self, bench: Bench, parameters: Parameters) -> None:
         self._ports = {name: bench.port(f"i__{name}") for name in ("payload", "valid", "ready")}
-        self._depth = parameters.token_depth
-        self._lanes = parameters.lanes
-        self._waiting: list[deque[tuple[list[int], int, int, bool]]] = [
-            deque() for _ in range(parameters.lanes)
-        ]
-        self._held = [0] * parameters.lanes
-        self._last = parameters.lanes - 1
-        self._beats: list[int] = []
-        self._token: tuple[int, int, int, bool] = (0, 0, 0, False)
         self._ports["valid"].value = 0
-        #: First tokens that became whole in this cycle: lane, tag, steps.
-        self.fed: list[tuple[int, int, int]] = []
-
-    def submit(self, submission: Submission, parameters: Parameters) -> None:
-        steps = len(submission)
-        for at, beats in enumerate(token_beats(submission, parameters)):
-            self._waiting[submission.lane].append((beats, submission.tag, steps, at == 0))
-
-    def used(self, lane: int) -> None:
-        self._held[lane] -= 1
+        self._left: list[int] = []  # beats of the token under way
+        self._token: Token | None = None
+        self.turns = Turns(parameters)
+        #: The token that became whole in this cycle.
+        self.whole: Token | None = None
 
     def sample(self, cycle: int) -> None:
-        self.fed = []
-        if self._beats and int(self._ports["ready"].value):
-            self._beats = self._beats[1:]
-            lane, tag, steps, is_first = self._token
-            if not self._beats and is_first:
-                self.fed = [(lane, tag, steps)]
+        self.whole = None
+        if self._left and int(self._ports["ready"].value):
+            self._left = self._left[1:]
+            if not self._left:
+                self.whole = self._token
 
     def drive(self) -> None:
-        if not self._beats:
-            self._choose()
-        self._ports["valid"].value = int(bool(self._beats))
-        if self._beats:
-            self._ports["payload"].value = self._beats[0]
-
-    def _choose(self) -> None:
-        for step in range(1, self._lanes + 1):
-            lane = (self._last + step) % self._lanes
-            if self._waiting[lane] and self._held[lane] < self._depth:
-                self._beats, tag, steps, is_first = self._waiting[lane].popleft()
-                self._token = lane, tag, steps, is_first
-                self._held[lane] += 1
-                self._last = lane
-                return
+        if not self._left and (token := self.turns.next()):
+            self._token, self._left = token, token.beats
+        self._ports["valid"].value = int(bool(self._left))
+        if self._left:
+            self._ports["payload"].value = self._left[0]
 
 
 class SimulatedEngine:
@@ -107,7 +82,7 @@ class SimulatedEngine:
         self.submissions.append(submission)
         self._queued[lane] += steps
         self._in_lane[lane].append(submission)
-        self._feeder.submit(submission, self.parameters)
+        self._feeder.turns.submit(submission)
 
     def set_steps(self, steps: int) -> None:
         self._writes.append((Register.NEXT_STEPS, steps))
@@ -123,13 +98,10 @@ class SimulatedEngine:
             events = await self._tick()
             if events:
                 return events
-            idle = 0 if int(bench.port("busy").value) or self._feeder_busy() else idle + 1
+            idle = 0 if int(bench.port("busy").value) or any(self._queued) else idle + 1
             if until is None and idle > 10_000:
                 return []
         return []
-
-    def _feeder_busy(self) -> bool:
-        return any(self._queued)
 
     def _write(self) -> None:
         bench = self._bench
@@ -146,8 +118,8 @@ class SimulatedEngine:
         count = len(self.done.received)
         await bench.tick(_Watch(self, events), *self._ends)
         now = self.now
-        for lane, tag, steps in self._feeder.fed:
-            events.append(Event(Kind.LANE_FED, now, lane, tag, steps))
+        if (token := self._feeder.whole) and token.is_first:
+            events.append(Event(Kind.LANE_FED, now, token.lane, token.tag, token.steps))
         for _, payload in self.done.received[count:]:
             event = unpack_fields(done_event(self.parameters), payload)
             events.append(
@@ -163,7 +135,7 @@ class SimulatedEngine:
         for lane in range(self.parameters.lanes):
             if used >> lane & 1:
                 self._queued[lane] -= 1
-                self._feeder.used(lane)
+                self._feeder.turns.used(lane)
             if room >> lane & 1:
                 done = self._in_lane[lane].popleft()
                 events.append(Event(Kind.LANE_ROOM, now, lane, done.tag, len(done)))

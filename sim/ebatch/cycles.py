@@ -1,146 +1,19 @@
 """A cycle model of the engine: what happens in which cycle, without the values.
 
 It jumps from step to step, so that engines and loads that are beyond simulation take seconds. All
-durations that a circuit may have otherwise are in ``Timing``.
+durations that a circuit may have otherwise are in ``sim.ebatch.timing``.
 """
 
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from functools import lru_cache
 from heapq import heappop, heappush
-from math import ceil, floor, inf
 
 from hdl.ebatch.parameters import Cell, Parameters
-from hdl.ebatch.results import result_latency
-from sim.ebatch.runtime import Costs, Event, Kind
-
-#: A cycle that never comes. Other cycles are whole numbers.
-NEVER = inf
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Cycles between two things that follow each other in the engine.
-
-    block: from the cycle in which nothing is missing any more for a block to its first step. pass_:
-    the same of a pass (a layer in a block). drained: from all results of a pass to what may follow,
-    the load of other weights included. step: from the cycle that looks at
-    the lanes to the one that reads the first word of weights. result: from the cycle behind the
-    last word of a part to the one from which on what waits for its results may go on.
-    load: what a load takes beyond the memory's time.
-    drain_step, drain_lane, drain_output, drain_beat, drain_event, drain_end: the outputs of a step
-    on their way out: before the first lane, for each lane, for each output that is sent, for each
-    beat of it, for each sequence that ends, and behind the last lane.
-    submit: from handing over to the first beat, at least. token: from the last beat of a token to
-    the cycle that may sample it. token_gap: between two tokens. room: from a token's use to the
-    first beat that takes its place. control: from setting run or steps to its effect; one of them
-    is set in a cycle, so the second one of two takes one more.
-    fed, lane_room, opened, closed, done: from what is told to the event that tells it.
-    """
-
-    block: int
-    pass_: int
-    drained: int
-    step: int
-    result: int
-    load: int
-    drain_step: int
-    drain_lane: int
-    drain_output: int
-    drain_beat: int
-    drain_event: int
-    drain_end: int
-    submit: int
-    token: int
-    token_gap: int
-    room: int
-    control: int
-    fed: int
-    lane_room: int
-    opened: int
-    closed: int
-    done: int
-
-
-def timing(parameters: Parameters) -> Timing:
-    """That of the circuit with these parameters."""
-    return Timing(
-        block=1,
-        pass_=1,
-        drained=1,
-        step=2,
-        result=result_latency(parameters) - 1,
-        load=1,
-        drain_step=2,
-        drain_lane=1,
-        drain_output=1,
-        drain_beat=1,
-        drain_event=1,
-        drain_end=1,
-        submit=1,
-        token=1,
-        token_gap=0,
-        room=1,
-        control=1,
-        fed=0,
-        lane_room=0,
-        opened=1,
-        closed=0,
-        done=2,
-    )
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Where weights come from: cycles to the first word of a layer, and for each word, at least 1.
-
-    A word is as wide as the engine's buses.
-    """
-
-    latency: int = 0
-    cycles_per_word: Fraction = Fraction(1)
-
-    def __post_init__(self) -> None:
-        if self.latency < 0 or self.cycles_per_word < 1:
-            raise ValueError(
-                f"latency {self.latency}, {self.cycles_per_word} cycles a word; "
-                "allowed are 0 and more, 1 and more"
-            )
-
-    def load_cycles(self, words: int) -> int:
-        return self.latency + ceil(words * self.cycles_per_word)
-
-    @classmethod
-    def for_ratio(
-        cls, parameters: Parameters, timing: Timing, ratio: Fraction | int, latency: int = 0
-    ) -> "Memory":
-        """One that takes exactly ``ratio`` times as long to load a layer as a step of it takes.
-
-        Raises ValueError if the product is no whole number of cycles, or if a word a cycle is too
-        slow. Other layers than the second may have a different ratio, if their inputs have.
-        """
-        layer = min(1, parameters.layers - 1)
-        cycles = Fraction(ratio) * parameters.step_cycles(layer)
-        if cycles.denominator != 1:
-            raise ValueError(f"{ratio} steps are {cycles} cycles, which is no whole number")
-        words = parameters.load_words(layer)
-        return cls(latency, (cycles - timing.load - latency) / words)
-
-
-def costs(parameters: Parameters, timing: Timing, memory: Memory) -> Costs:
-    """What a layer costs, for policies that go by it."""
-    layers = range(parameters.layers)
-    stays = parameters.layers <= parameters.weight_buffers
-    return Costs(
-        tuple(parameters.step_cycles(layer) for layer in layers),
-        tuple(
-            0 if stays else timing.load + memory.load_cycles(parameters.load_words(layer))
-            for layer in layers
-        ),
-    )
+from sim.ebatch.cycle_parts import NEVER, DrainModel, Feeder, Loader, SequenceInLane, Step, members
+from sim.ebatch.runtime import Event, Kind
+from sim.ebatch.timing import Memory, Timing, timing
 
 
 @dataclass
@@ -180,243 +53,12 @@ class BlockRecord:
     steps: list[tuple[int | None, ...]]
 
 
-@lru_cache(maxsize=1 << 14)
-def _members(mask: int) -> tuple[int, ...]:
-    """The lanes whose bits are set."""
-    return tuple(lane for lane in range(mask.bit_length()) if mask >> lane & 1)
-
-
-class _Feeder:
-    """The token stream and the lanes' stores of tokens.
-
-    Lanes that have a token waiting and room take turns, a token each. ``advance`` must be called
-    in the order of time; what is done to it in a cycle concerns tokens that start no earlier.
-    """
-
-    def __init__(self, parameters: Parameters, timing: Timing) -> None:
-        lanes = range(parameters.lanes)
-        self._depth = parameters.token_depth
-        beats = parameters.input_size // parameters.width
-        self._period = beats + timing.token_gap
-        self._token = beats - 1 + timing.token
-        self._room = timing.room
-        self._submit = timing.submit
-        self._waiting = [0 for _ in lanes]  # tokens that are outside
-        self._starts: list[deque[tuple[int, int, int]]] = [deque() for _ in lanes]
-        self._sent = [0 for _ in lanes]
-        self._handed = [0 for _ in lanes]
-        self._held = [0 for _ in lanes]  # tokens that take up room
-        self._eligible = 0  # lanes that have a token waiting and room
-        self._last = parameters.lanes - 1
-        self._free_at = 0
-        self._changes: deque[tuple[int, int]] = deque()  # cycle, lanes that get room
-        self._submissions: deque[tuple[int, int, int]] = deque()  # cycle, lane, steps
-        self._coming: tuple[int, int] | None = None  # cycle, lane of the token under way
-        self.present = [0 for _ in lanes]  # whole tokens
-        self.mask = 0  # lanes with whole tokens
-        self._since = 0  # the cycle from which on there have always been some
-        self.quiet = 0  # when the last token became whole
-
-    def submit(self, cycle: int, lane: int, tag: int, steps: int) -> None:
-        self._submissions.append((cycle + self._submit, lane, steps))
-        self._starts[lane].append((self._handed[lane], tag, steps))
-        self._handed[lane] += steps
-
-    def use(self, cycle: int, mask: int) -> None:
-        """A whole token of each of these lanes."""
-        present = self.present
-        for lane in _members(mask):
-            present[lane] -= 1
-            if not present[lane]:
-                self.mask ^= 1 << lane
-        self._changes.append((cycle + self._room, mask))
-
-    def first_token(self) -> float:
-        """Since when or from when on a lane has a whole token, if nothing else is handed over."""
-        if self.mask:
-            return self._since
-        if self._coming:
-            return self._coming[0]
-        if self._eligible:
-            return self._free_at + self._token
-        change = min(
-            self._submissions[0][0] if self._submissions else NEVER,
-            self._changes[0][0] if self._changes and any(self._waiting) else NEVER,
-        )
-        return max(change, self._free_at) + self._token
-
-    def advance(self, until: float) -> tuple[int, int, int, int] | None:
-        """Everything before ``until``, and tokens that are whole by then.
-
-        Stops when the first token of a sequence is whole: its cycle, lane, tag and steps.
-        """
-        while True:
-            if self._coming:
-                cycle, lane = self._coming
-                if cycle > until:
-                    return None
-                self._coming = None
-                if not self.mask:
-                    self._since = cycle
-                self.quiet = cycle
-                self.present[lane] += 1
-                self.mask |= 1 << lane
-                starts = self._starts[lane]
-                self._sent[lane] += 1
-                if starts and starts[0][0] == self._sent[lane] - 1:
-                    return cycle, lane, *starts.popleft()[1:]
-            self._change(self._free_at)
-            if not self._eligible:
-                change = min(
-                    self._submissions[0][0] if self._submissions else NEVER,
-                    self._changes[0][0] if self._changes else NEVER,
-                )
-                if change >= until:
-                    return None
-                self._free_at = max(self._free_at, int(change))
-                continue
-            if self._free_at >= until:
-                return None
-            self._send()
-
-    def _change(self, cycle: int) -> None:
-        """What has changed by this cycle."""
-        while self._submissions and self._submissions[0][0] <= cycle:
-            _, lane, steps = self._submissions.popleft()
-            self._waiting[lane] += steps
-            if self._held[lane] < self._depth:
-                self._eligible |= 1 << lane
-        while self._changes and self._changes[0][0] <= cycle:
-            _, mask = self._changes.popleft()
-            held, waiting = self._held, self._waiting
-            for lane in _members(mask):
-                held[lane] -= 1
-                if waiting[lane]:
-                    self._eligible |= 1 << lane
-
-    def _send(self) -> None:
-        """The next token: of the next lane in turn that can send one."""
-        behind = self._eligible >> (self._last + 1)
-        if behind:
-            lane = self._last + (behind & -behind).bit_length()
-        else:
-            lane = (self._eligible & -self._eligible).bit_length() - 1
-        self._last = lane
-        self._waiting[lane] -= 1
-        self._held[lane] += 1
-        if not self._waiting[lane] or self._held[lane] == self._depth:
-            self._eligible ^= 1 << lane
-        self._coming = (self._free_at + self._token, lane)
-        self._free_at += self._period
-
-
-class _Loader:
-    """Brings in the layers' weights in turn, as many ahead as there are buffers."""
-
-    def __init__(self, parameters: Parameters, timing: Timing, memory: Memory) -> None:
-        self._layers = parameters.layers
-        self._buffers = parameters.weight_buffers
-        self._words = [parameters.load_words(layer) for layer in range(self._layers)]
-        self._cycles = [timing.load + memory.load_cycles(words) for words in self._words]
-        self._lead = timing.load + memory.latency
-        self._pace = memory.cycles_per_word
-        self._stays = self._layers <= self._buffers
-        self._ends: list[int] = []  # of each load, the last ones only
-        self._dropped = 0
-        self._complete = 0
-        self._complete_words = 0
-        for _ in range(min(self._layers, self._buffers)):
-            self._load(0)
-
-    def _load(self, free: int) -> None:
-        before = self._ends[-1] if self._ends else 0
-        layer = (self._dropped + len(self._ends)) % self._layers
-        self._ends.append(max(before, free) + self._cycles[layer])
-
-    def resident(self, number: int) -> int:
-        """From when on the weights are there for the pass with this number."""
-        return self._ends[number % self._layers if self._stays else number - self._dropped]
-
-    def release(self, number: int, cycle: int) -> None:
-        """The pass with this number is through with its weights."""
-        if self._stays:
-            return
-        self._load(cycle)
-        # Loads that passes are through with are complete, and nobody asks for them again.
-        if number - self._dropped >= 8:
-            for _ in range(4):
-                self._complete_words += self._words[self._dropped % self._layers]
-                self._dropped += 1
-            del self._ends[:4]
-
-    def progress(self, now: int) -> tuple[int, int]:
-        """Layers and words that have come in by now."""
-        loads, words = self._dropped, self._complete_words
-        for at, end in enumerate(self._ends):
-            layer = (self._dropped + at) % self._layers
-            if end <= now:
-                loads += 1
-                words += self._words[layer]
-            elif (since := now - (end - self._cycles[layer]) - self._lead) > 0:
-                words += min(self._words[layer], floor(since / self._pace))
-        return loads, words
-
-
-class _Drain:
-    """Outputs of the last layer on their way out, a step at a time; two may be on it."""
-
-    def __init__(self, parameters: Parameters, timing: Timing, all_steps: bool) -> None:
-        self._lanes = parameters.lanes
-        self._timing = timing
-        beats = parameters.hidden_size // parameters.width
-        self._output = timing.drain_output + beats * timing.drain_beat
-        self._all_steps = all_steps
-        self._ends: deque[int] = deque([0, 0], maxlen=2)
-
-    @property
-    def room(self) -> int:
-        """The cycle from which the outputs of a further step may come."""
-        return self._ends[0]
-
-    def put(self, cycle: int, step: "_Step") -> list[Event]:
-        """The outputs of a step are all there in ``cycle``."""
-        timing, events = self._timing, []
-        start = max(cycle, self._ends[1]) + timing.drain_step
-        for count, (lane, tag, steps) in enumerate(step.done, 1):
-            sent = (step.mask & (2 << lane) - 1).bit_count() if self._all_steps else count
-            done = start + (lane + 1) * timing.drain_lane
-            done += sent * self._output + count * timing.drain_event + timing.done
-            events.append(Event(Kind.SEQUENCE_DONE, done, lane, tag, steps))
-        sent = step.mask.bit_count() if self._all_steps else len(step.done)
-        end = start + self._lanes * timing.drain_lane + timing.drain_end
-        self._ends.append(end + sent * self._output + len(step.done) * timing.drain_event)
-        return events
-
-
-@dataclass(slots=True)
-class _Step:
-    """Who takes part in a step, whose sequence ends with it (lane, tag, steps), who is in whose."""
-
-    mask: int
-    starved: int
-    done: list[tuple[int, int, int]]
-    row: tuple[int | None, ...] = ()
-
-
-@dataclass(slots=True)
-class _Sequence:
-    number: int
-    tag: int
-    steps: int
-    left: int
-
-
 @dataclass(slots=True)
 class _Pass:
     """Steps of a layer: the cycle each ends in, and how long it waited for the drain."""
 
     layer: int
-    steps: list[_Step]
+    steps: list[Step]
     ends: list[int]
     stalls: list[int]
 
@@ -453,9 +95,9 @@ class CycleModel:
         self._early_end = early_end
         self._records = records
         self._counters = Counters()
-        self._feeder = _Feeder(parameters, self.timing)
-        self._loader = _Loader(parameters, self.timing, memory or Memory())
-        self._drain = _Drain(parameters, self.timing, all_steps)
+        self._feeder = Feeder(parameters, self.timing)
+        self._loader = Loader(parameters, self.timing, memory or Memory())
+        self._drain = DrainModel(parameters, self.timing, all_steps)
         # From the end of a part to all its results: it may end after its last word.
         idle = parameters.part_cycles(parameters.hidden_size)
         idle -= parameters.hidden_size // parameters.width
@@ -468,7 +110,7 @@ class CycleModel:
         ]
         self._words = [parameters.weight_words(layer) for layer in layers]
         self._queued = [0] * parameters.lanes
-        self._sequences: list[deque[_Sequence]] = [deque() for _ in range(parameters.lanes)]
+        self._sequences: list[deque[SequenceInLane]] = [deque() for _ in range(parameters.lanes)]
         self._handed = 0
         self._inside = 0  # lanes whose sequence has begun and not ended
         self._events: list[tuple[int, int, Event]] = []
@@ -497,7 +139,7 @@ class CycleModel:
         if not 0 <= tag < 1 << self.parameters.tag_bits:
             raise ValueError(f"tag {tag} does not fit {self.parameters.tag_bits} bits")
         self._queued[lane] += steps
-        self._sequences[lane].append(_Sequence(self._handed, tag, steps, steps))
+        self._sequences[lane].append(SequenceInLane(self._handed, tag, steps, steps))
         self._handed += 1
         self._feeder.submit(self.now, lane, tag, steps)
 
@@ -596,7 +238,7 @@ class CycleModel:
         while True:
             yield from self._wait_for_block()
             start = self.now
-            steps: list[_Step] = []
+            steps: list[Step] = []
             yield from self._lowest_layer(steps)
             for layer in range(1, self.parameters.layers):
                 yield from self._upper_layer(layer, steps)
@@ -637,7 +279,7 @@ class CycleModel:
             start, run = at, value
         return cycles
 
-    def _lowest_layer(self, steps: list[_Step]) -> Iterator[float]:
+    def _lowest_layer(self, steps: list[Step]) -> Iterator[float]:
         """A pass of layer 0, step by step, as tokens come."""
         while self._steps_writes and self._steps_writes[0][0] <= self.now:
             self._steps = self._steps_writes.popleft()[1]
@@ -670,7 +312,7 @@ class CycleModel:
         self._tell(Event(Kind.BLOCK_CLOSED, cycle + closed, steps=len(steps)))
         yield from self._end_pass(done, cycle)
 
-    def _upper_layer(self, layer: int, steps: list[_Step]) -> Iterator[float]:
+    def _upper_layer(self, layer: int, steps: list[Step]) -> Iterator[float]:
         """A pass of another layer, which nothing from outside can change, as a whole."""
         resident = self._loader.resident(self._pass)
         if resident > self.now:
@@ -697,10 +339,10 @@ class CycleModel:
         self._count(self._counters, done, len(done.steps))
         self._current = None
 
-    def _sample(self) -> _Step:
+    def _sample(self) -> Step:
         """Who takes part in a step that begins now."""
         mask = self._feeder.mask
-        step = _Step(mask, (self._inside & ~mask).bit_count(), [])
+        step = Step(mask, (self._inside & ~mask).bit_count(), [])
         if self._records:
             step.row = tuple(
                 queue[0].number if mask >> lane & 1 else None
@@ -708,11 +350,11 @@ class CycleModel:
             )
         return step
 
-    def _use(self, step: _Step, cycle: int) -> None:
+    def _use(self, step: Step, cycle: int) -> None:
         """The tokens of a step are used up; sequences may end with it."""
         queued, sequences = self._queued, self._sequences
         self._inside |= step.mask
-        for lane in _members(step.mask):
+        for lane in members(step.mask):
             queued[lane] -= 1
             sequence = sequences[lane][0]
             sequence.left -= 1
@@ -724,7 +366,7 @@ class CycleModel:
                 self._tell(Event(Kind.LANE_ROOM, cycle + self.timing.lane_room, *done))
         self._feeder.use(cycle, step.mask)
 
-    def _put_out(self, step: _Step, cycle: int) -> None:
+    def _put_out(self, step: Step, cycle: int) -> None:
         """The last layer is through with a step."""
         for event in self._drain.put(cycle + self._results, step):
             self._tell(event)

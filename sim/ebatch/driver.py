@@ -26,7 +26,8 @@ class WeightMemory:
     """Answers the engine's loads with the words of the layer that is asked for.
 
     latency: cycles between a request and its first word. spoil: of the loads to come, by their
-    number from 0 on, how many words are missing at the end (or too many, if below 0).
+    number from 0 on, how many words are missing at the end (or too many, if below 0). loads: the
+    layers that were asked for, in order. words: how many words were taken.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class WeightMemory:
         self._offering = False
         self.spoil: dict[int, int] = {}
         self.loads: list[int] = []
+        self.words = 0
         self._is_ready = True
         self._request["ready"].value = 1
         self._words["valid"].value = 0
@@ -59,6 +61,7 @@ class WeightMemory:
     def sample(self, cycle: int) -> None:
         if self._offering and int(self._words["ready"].value):
             self._left.pop(0)
+            self.words += 1
             self._offering = False
         if self._is_ready and int(self._request["valid"].value):
             layer = int(self._request["payload"].value)
@@ -80,6 +83,11 @@ class WeightMemory:
         self._words["valid"].value = int(self._offering)
         if self._offering:
             self._words["payload"].value = self._left[0]
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is asked for, and nothing under way."""
+        return not self._left and not int(self._request["valid"].value)
 
     def forget(self) -> None:
         """The engine has been reset."""
@@ -106,12 +114,13 @@ class Driver:
         for name in ("address", "write_enable", "write_data"):
             bench.port(name).value = 0
 
-    async def write(self, register: Register, value: int) -> None:
+    async def write(self, register: Register, value: int, *ends: StreamEnd) -> None:
+        """Write a register; the ends, by default the memory of weights alone, go on meanwhile."""
         bench = self.bench
         bench.port("address").value = int(register)
         bench.port("write_data").value = value
         bench.port("write_enable").value = 1
-        await bench.tick(self.memory)
+        await bench.tick(*(ends or (self.memory,)))
         bench.port("write_enable").value = 0
 
     async def read(self, register: int) -> int:
@@ -183,6 +192,15 @@ class Driver:
         found = record(p, sink.received, done.received)
         bench.checks += compare(found, expected)
         return source, sink, done
+
+    async def check_loads(self) -> None:
+        """When no load is under way: as many layers and words came in as the memory gave."""
+        bench, memory = self.bench, self.memory
+        await bench.run((memory,), lambda: memory.is_idle, limit=100_000)
+        found = await self.counters()
+        wrong = sum(number in memory.spoil for number in range(len(memory.loads)))
+        bench.check_equal(found[Register.LAYER_LOADS], len(memory.loads) - wrong, "layers loaded")
+        bench.check_equal(found[Register.WORDS_LOADED], memory.words, "words loaded")
 
     async def counters(self) -> dict[Register, int]:
         return {register: await self.read(register) for register in COUNTERS}

@@ -25,9 +25,10 @@ from sim.cache import write_atomically
 from sim.console import Column, LiveTable, run_command
 from sim.ebatch import arrivals, figures
 from sim.ebatch.arrivals import SOURCES
-from sim.ebatch.cycles import BlockRecord, CycleModel, Memory, costs, timing
+from sim.ebatch.cycles import BlockRecord, CycleModel
 from sim.ebatch.policies import POLICIES
 from sim.ebatch.runtime import Record, Request, Session, serve
+from sim.ebatch.timing import Memory, costs, timing
 from sim.parallel import in_parallel
 from sim.paths import configuration_folder
 from sim.selection import SettingsParser, positive

@@ -16,7 +16,7 @@ from hdl.ebatch.registers import Register
 from hdl.ebatch.top import Ebatch
 from sim.ebatch.circuit import EARLY_END, RUN
 from sim.ebatch.runtime import Event, Kind
-from sim.ebatch.tokens import Submission, token_beats
+from sim.ebatch.tokens import Submission, Token, Turns
 from sim.ebatch.weights import weight_beats
 from sim.packing import unpack_fields
 from sim.stream_runner import build_stream_runner
@@ -92,14 +92,10 @@ class NativeEngine:
         self._layer_words = [len(rows) for rows in layers]
         self._layers = layers
         self._word = 0  # of all layers, one after the other, again and again
-        self._waiting: list[deque[tuple[NDArray[np.uint8], int, int, bool]]] = [
-            deque() for _ in range(p.lanes)
-        ]
-        self._held = [0] * p.lanes
-        self._last = p.lanes - 1
+        self._turns = Turns(p)
         self._beats = self._rows("i", [])
-        # First tokens among these beats: how many beats until then, lane, tag, steps.
-        self._fed: deque[tuple[int, int, int, int]] = deque()
+        # First tokens among these beats, each behind how many beats it is whole.
+        self._first: deque[tuple[int, Token]] = deque()
         self._queued = [0] * p.lanes
         self._in_lane: list[deque[tuple[int, int]]] = [deque() for _ in range(p.lanes)]
         self.now = 0
@@ -115,8 +111,7 @@ class NativeEngine:
         assert len(submission) == steps
         self._queued[lane] += steps
         self._in_lane[lane].append((tag, steps))
-        for at, beats in enumerate(token_beats(submission, self.parameters)):
-            self._waiting[lane].append((self._rows("i", beats), tag, steps, at == 0))
+        self._turns.submit(submission)
 
     def set_steps(self, steps: int) -> None:
         self._write(Register.NEXT_STEPS, steps)
@@ -167,39 +162,24 @@ class NativeEngine:
         return sorted(events, key=lambda event: event.cycle)
 
     def _choose(self, cycles: int) -> None:
-        """Tokens for the next cycles, of the lanes in turn that have one and room for it."""
-        lanes = self.parameters.lanes
-        parts = [self._beats]
-        count = len(self._beats)
-        while count < cycles:
-            turns = ((self._last + step) % lanes for step in range(1, lanes + 1))
-            lane = next(
-                (
-                    each
-                    for each in turns
-                    if self._waiting[each] and self._held[each] < self.parameters.token_depth
-                ),
-                None,
-            )
-            if lane is None:
-                break
-            rows, tag, steps, is_first = self._waiting[lane].popleft()
-            parts.append(rows)
-            count += len(rows)
-            self._held[lane] += 1
-            self._last = lane
-            if is_first:
-                self._fed.append((count, lane, tag, steps))
+        """Tokens for the next cycles."""
+        parts, count = [self._beats], len(self._beats)
+        while count < cycles and (token := self._turns.next()):
+            parts.append(self._rows("i", token.beats))
+            count += len(token.beats)
+            if token.is_first:
+                self._first.append((count, token))
         self._beats = np.concatenate(parts)
 
     def _taken(self, taken_at: NDArray[np.uint64], start: int) -> list[Event]:
         """The first tokens of sequences among the beats that were taken."""
         count = len(taken_at)
         events = []
-        while self._fed and self._fed[0][0] <= count:
-            at, lane, tag, steps = self._fed.popleft()
-            events.append(Event(Kind.LANE_FED, start + int(taken_at[at - 1]), lane, tag, steps))
-        self._fed = deque((at - count, lane, tag, steps) for at, lane, tag, steps in self._fed)
+        while self._first and self._first[0][0] <= count:
+            at, token = self._first.popleft()
+            cycle = start + int(taken_at[at - 1])
+            events.append(Event(Kind.LANE_FED, cycle, token.lane, token.tag, token.steps))
+        self._first = deque((at - count, token) for at, token in self._first)
         self._beats = self._beats[count:]
         return events
 
@@ -207,7 +187,7 @@ class NativeEngine:
         for lane in range(self.parameters.lanes):
             if status["token_used"] >> lane & 1:
                 self._queued[lane] -= 1
-                self._held[lane] -= 1
+                self._turns.used(lane)
             if status["lane_room"] >> lane & 1:
                 tag, steps = self._in_lane[lane].popleft()
                 yield Event(Kind.LANE_ROOM, cycle, lane, tag, steps)

@@ -22,16 +22,19 @@ from sim.ebatch.classifier import (
     HIDDEN_SIZE,
     INPUT_SIZE,
     LAYERS,
+    accuracy,
     float_answers,
+    integer_answers,
     load_classifier,
     load_network,
     requests,
     sample,
 )
-from sim.ebatch.cycles import Memory, costs, timing
+from sim.ebatch.lines import test_split
 from sim.ebatch.native import NativeEngine
 from sim.ebatch.policies import POLICIES
 from sim.ebatch.runtime import serve
+from sim.ebatch.timing import Memory, costs, timing
 from sim.parallel import in_parallel
 from sim.paths import configuration_folder
 from sim.selection import SettingsParser, positive
@@ -112,8 +115,22 @@ def _serve(policy: str, lines: str) -> Served:
     return serve_lines(policy, int(lines))
 
 
+def _print_accuracy() -> None:
+    """Of all test lines, by both networks, on the host."""
+    lines = test_split()
+    in_float = float_answers(load_network(), lines)
+    quantised = integer_answers(load_classifier(), lines)
+    print(
+        f"{len(lines):,} test lines, computed by the golden model's arithmetic: "
+        f"{accuracy(in_float, lines):.2%} right in floating point, "
+        f"{accuracy(quantised, lines):.2%} quantised; "
+        f"{int(np.sum(in_float != quantised))} answers differ"
+    )
+
+
 def main() -> int:
     options = _parse()
+    _print_accuracy()
     print(
         f"{options.lines} lines of the standard library, code or prose, at random times, "
         f"{LOAD:.0%} of what the lanes can do; {ENGINE.name}, simulated"

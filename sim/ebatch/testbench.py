@@ -6,8 +6,8 @@ import numpy as np
 
 from hdl.ebatch.flags import token_beat
 from hdl.ebatch.registers import Register
-from sim.bench import Bench, Sink, Source, bench_test
-from sim.ebatch.circuit import SimulatedEngine
+from sim.bench import Bench, Sink, Source, StreamEnd, bench_test
+from sim.ebatch.circuit import DRAIN, SimulatedEngine
 from sim.ebatch.cycles import CycleModel
 from sim.ebatch.driver import Driver
 from sim.ebatch.policies import Backlog, Cellular, FixedSteps, Static
@@ -49,7 +49,18 @@ async def sequences(bench: Bench) -> None:
     """Sequences of any length in all lanes, one behind the other, in blocks of some steps."""
     driver = Driver(bench)
     await driver.set(steps=3)
-    await driver.send(driver.submissions(_steps(driver)))
+    submissions = driver.submissions(_steps(driver))
+    await driver.send(submissions)
+    await driver.check_loads()
+    counters = await driver.counters()
+    # Where the engine came to rest: behind all blocks.
+    found = await driver.read(Register.BLOCK) & 0xFFFF
+    bench.check_equal(found, counters[Register.BLOCKS], "number of the block")
+    useful = driver.parameters.layers * sum(map(len, submissions))
+    bench.check_equal(counters[Register.USEFUL], useful, "useful lane-steps")
+    parts = (Register.USEFUL, Register.EMPTY, Register.STARVED)
+    total = sum(counters[part] for part in parts)
+    bench.check_equal(counters[Register.LANE_STEPS], total, "lane-steps")
 
 
 @bench_test
@@ -197,6 +208,33 @@ async def errors(bench: Bench) -> None:
     wrong = sum(number < len(driver.memory.loads) for number in driver.memory.spoil)
     bench.check_equal(counters[Register.BAD_LOADS], wrong, "loads of a wrong length")
     bench.check(wrong >= 2, "no load was wrong")
+    await driver.check_loads()
+
+
+@bench_test
+async def draining(bench: Bench) -> None:
+    """Told to drain, the engine finishes what has begun and lets nothing begin."""
+    driver = Driver(bench)
+    p = driver.parameters
+    await driver.set(steps=2)
+    begun, later = driver.submissions([3, 2], lanes=[0])
+    beats = list(in_turn([begun, later], p))
+    source = Source(bench, "i", beats, "flowing")
+    sinks = [Sink(bench, name, "flowing") for name in ("o", "o_done")]
+    ends: tuple[StreamEnd, ...] = (source, *sinks, driver.memory)
+    await bench.run(ends, lambda: bool(source.taken), limit=1000)
+    await driver.write(Register.CONTROL, driver.control | DRAIN, *ends)
+    done = sinks[1].received
+    limit = 20_000 + 8 * len(begun) * sum(map(p.step_cycles, range(p.layers)))
+    await bench.run(ends, lambda: bool(done) and not int(bench.port("busy").value), limit=limit)
+    for _ in range(200):
+        await bench.tick(*ends)
+    words = p.input_size // p.width
+    bench.check_equal(len(source.taken), len(begun) * words, "beats that were taken")
+    await driver.write(Register.CONTROL, driver.control, *ends)
+    await bench.run(ends, lambda: len(done) == 2 and not int(bench.port("busy").value), limit=limit)
+    found = record(p, sinks[0].received, sinks[1].received)
+    bench.checks += compare(found, expect(p, driver.network, [begun, later], all_steps=True))
 
 
 @bench_test
@@ -241,7 +279,7 @@ class _Noted:
 
 @bench_test
 async def cycle_model(bench: Bench) -> None:
-    """By every kind of policy: each event in the cycle the model says, and all its counters."""
+    """By every kind of policy: each event in the cycle the model says, and counters alike."""
     driver = Driver(bench)
     p = driver.parameters
     steps = min(4, p.max_steps)
@@ -406,9 +444,9 @@ async def sustained(bench: Bench) -> None:
         sum(p.weight_words(layer) * steps * blocks for layer in range(p.layers)),
         "weight words read",
     )
-    work = grown[Register.BUSY] * p.lanes * p.width
+    work = grown[Register.WORDS_READ] * p.lanes * p.width
     cycles = grown[Register.CYCLES]
     bench.report_work(work, cycles, first)
     if min(p.part_cycles(p.input_size), p.part_cycles(p.hidden_size)) == p.input_size // p.width:
-        used = grown[Register.BUSY] / cycles
+        used = grown[Register.WORDS_READ] / cycles
         bench.check(used >= UTILISATION, f"multipliers work in {used:.1%} of the cycles")
