@@ -1,5 +1,6 @@
 """Which files a run depends on: what its testbench loaded, with the data beside it."""
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +10,8 @@ from sim.cache import fingerprint, fingerprint_files
 from sim.paths import ROOT
 from sim.tools import versions
 
+#: With it cocotb runs only tests whose names match.
+FILTER = "COCOTB_TEST_FILTER"
 #: What builds and starts a run; the testbench does not load these itself.
 BUILDERS = [ROOT / "sim" / name for name in ("model.py", "ports.py", "run.py", "runtime")]
 
@@ -39,4 +42,8 @@ def run_key(configuration: Configuration, seed: int, files: Iterable[str]) -> st
     paths = [*BUILDERS, *(Path(file) for file in files)]
     if not all(path.exists() for path in paths):
         return None
-    return fingerprint(fingerprint_files(paths), str(versions()), repr(configuration), str(seed))
+    # A run of some tests only must not count as one of all.
+    chosen = [os.environ[FILTER]] if os.environ.get(FILTER) else []
+    return fingerprint(
+        fingerprint_files(paths), str(versions()), repr(configuration), str(seed), *chosen
+    )

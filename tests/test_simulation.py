@@ -4,9 +4,10 @@ from importlib import import_module
 
 import pytest
 
-from hdl.datapath import Datapath, find_datapaths
+from hdl.datapath import Datapath, find_datapath, find_datapaths
 from hdl.ent.configurations import ArrayConfiguration
 from sim.run import simulate
+from sim.sources import FILTER, run_key
 
 SEEDS = (1, 2, 3)
 
@@ -48,3 +49,12 @@ def test_sustained_throughput_of_the_largest_array() -> None:
     result = simulate(find_datapaths()["ent"], "8x8-int8-acc32-nr4sd-edge-edge")
     assert result.work == 10 * 8 * 8 * 1024
     assert result.work_per_cycle >= 0.98 * 64
+
+
+def test_a_run_of_some_tests_does_not_count_as_one_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    configuration = find_datapath("ent").configurations[0]
+    monkeypatch.delenv(FILTER, raising=False)
+    everything = run_key(configuration, 1, [__file__])
+    monkeypatch.setenv(FILTER, "one_test")
+    assert everything is not None
+    assert run_key(configuration, 1, [__file__]) not in (everything, None)
