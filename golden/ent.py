@@ -131,9 +131,15 @@ class Tile:
 
 
 def multiply_streams(
-    a: Iterable[Beat], b: Iterable[Beat], accumulator_bits: int, longest_exact_tile: int
+    a: Iterable[Beat],
+    b: Iterable[Beat],
+    accumulator_bits: int,
+    longest_exact_tile: int,
+    lanes: int = 1,
 ) -> list[Tile]:
     """Tiles that the two operand streams make, in order; an unfinished one is not among them.
+
+    A beat has ``lanes`` values of each row of the A tile, and of each column of the B tile.
 
     A tile ends with the first ``last`` on either stream; the rest of the longer one is dropped.
     """
@@ -147,13 +153,20 @@ def multiply_streams(
         if min(len(left), len(right)) < length:
             return tiles
         values = gemm(
-            np.array([beat.values for beat in left[:length]]).T,
-            np.array([beat.values for beat in right[:length]]),
+            _lines(left[:length], lanes),
+            _lines(right[:length], lanes).T,
             accumulator_bits,
         )
         tiles.append(Tile(values, length_a != length_b, length > longest_exact_tile))
         left = left[length_a if length_a is not None else len(left) :]
         right = right[length_b if length_b is not None else len(right) :]
+
+
+def _lines(beats: Sequence[Beat], lanes: int) -> Integers:
+    """What the beats have of each row (column): (rows, beats x lanes)."""
+    values = np.array([beat.values for beat in beats], dtype=np.int64)
+    by_line = values.reshape(len(beats), -1, lanes).transpose(1, 0, 2)
+    return by_line.reshape(by_line.shape[0], -1)
 
 
 def _tile_length(beats: list[Beat]) -> int | None:

@@ -21,19 +21,28 @@ class Encoding(StrEnum):
     NR4SD = "nr4sd"
     """NR4SD+: digits −1 … 2, the most significant −2 … 2, no separate sign."""
 
+    ONE_HOT = "onehot"
+    """The digits of NR4SD+, decoded: three wires a digit."""
+
+    @property
+    def digit_set(self) -> str:
+        """Name of its digits in ``golden.ent``."""
+        return "nr4sd" if self is Encoding.ONE_HOT else self.value
+
     def code_width(self, operand_bits: int) -> int:
         """Wires that carry one recoded operand."""
-        return 3 * operand_bits // 2 if self is Encoding.BOOTH else operand_bits + 1
+        decoded = self in (Encoding.BOOTH, Encoding.ONE_HOT)
+        return 3 * operand_bits // 2 if decoded else operand_bits + 1
 
 
 @dataclass(frozen=True)
 class Select:
     """One digit, decoded for its partial-product row.
 
-    The row is ``magnitude ^ negative`` in one's complement; adding ``negative`` at its least
-    significant bit completes the negation. A digit 0 may come with ``negative`` set: its row is
-    all ones, and the added one cancels it. ``has_minus_two`` is false where the digit set rules
-    −2 out, so that a row may use the smaller form.
+    With ``has_minus_two`` the row is ``magnitude ^ negative`` in one's complement, and a digit 0
+    may come with ``negative`` set: its row is all ones. Where the digit set rules −2 out, one of
+    the three at most is set: for 1, 2 and −1, so that a row may use a smaller form. In both, adding
+    ``negative`` at the row's least significant bit completes the negation.
     """
 
     one: Value
@@ -48,7 +57,8 @@ def encode(m: Module, operand: Value, encoding: Encoding, *, name: str = "code")
     Code layouts, least significant bits first:
     booth — (one, two, negative) for each digit;
     ent — two bits for each digit of the magnitude (digit modulo 4), then the sign;
-    nr4sd — two bits for each lower digit (digit modulo 4), then carry, a[n-2], a[n-1].
+    nr4sd — two bits for each lower digit (digit modulo 4), then carry, a[n-2], a[n-1];
+    onehot — whether a lower digit is 1, 2, −1, for each; (one, two, negative) of the top one.
     """
     digits = len(operand) // 2
     code = Signal(encoding.code_width(len(operand)), name=name)
@@ -64,7 +74,11 @@ def encode(m: Module, operand: Value, encoding: Encoding, *, name: str = "code")
         m.d.comb += code.eq(Cat(low, sign))
     else:
         low, carry = _carry_chain(m, operand, digits - 1, name)
-        m.d.comb += code.eq(Cat(low, carry, operand[-2:]))
+        plain = Cat(low, carry, operand[-2:])
+        if encoding is Encoding.ONE_HOT:
+            selects = decode(plain, Encoding.NR4SD, digits)
+            plain = Cat(*(Cat(each.one, each.two, each.negative) for each in selects))
+        m.d.comb += code.eq(plain)
     return code
 
 
@@ -72,6 +86,10 @@ def decode(code: Value, encoding: Encoding, digits: int) -> list[Select]:
     """Selects of every digit of ``code``, least significant first."""
     if encoding is Encoding.BOOTH:
         return [Select(*code[3 * i : 3 * i + 3], has_minus_two=True) for i in range(digits)]
+    if encoding is Encoding.ONE_HOT:
+        return [
+            Select(*code[3 * i : 3 * i + 3], has_minus_two=i == digits - 1) for i in range(digits)
+        ]
     if encoding is Encoding.ENT:
         return [_signed_select(code[2 * i], code[2 * i + 1], code[-1]) for i in range(digits)]
     lower = [_low_select(code[2 * i], code[2 * i + 1]) for i in range(digits - 1)]
@@ -109,7 +127,7 @@ def _carry_chain(m: Module, operand: Value, digits: int, name: str) -> tuple[Val
 
 
 def _low_select(low: Value, high: Value) -> Select:
-    return Select(one=low, two=high & ~low, negative=high & low, has_minus_two=False)
+    return Select(one=low & ~high, two=high & ~low, negative=high & low, has_minus_two=False)
 
 
 def _signed_select(low: Value, high: Value, sign: Value) -> Select:

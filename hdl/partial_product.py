@@ -22,6 +22,7 @@ def add_product(
     *,
     correct: bool,
     column: int = 0,
+    name: str = "row",
 ) -> None:
     """Add ``product + product_offset`` of two n-bit signed operands to ``dots``.
 
@@ -31,7 +32,7 @@ def add_product(
     The sum is never negative and less than ``2**(2n)``. All of it counts ``2**column`` times.
     """
     for digit, select in enumerate(selects):
-        row = Signal(len(multiplicand) + 1, name=f"row_{digit}")
+        row = Signal(len(multiplicand) + 1, name=f"{name}_{digit}")
         m.d.comb += row.eq(_row(select, multiplicand))
         dots.add_word(Cat(row[:-1], ~row[-1]), column + 2 * digit, arrival=ROW_ARRIVAL)
     if correct:
@@ -52,4 +53,4 @@ def _row(select: Select, multiplicand: Value) -> Value:
     )
     if select.has_minus_two:
         return ((once & one) | (twice & two)) ^ negative
-    return (once & one & ~negative) | (~once & negative) | (twice & two)
+    return (once & one) | (twice & two) | (~once & negative)

@@ -4,12 +4,19 @@ from mutation import Mutant
 
 PE = "pe-int4-acc12-nr4sd-edge-edge"
 PE_ALONE = "pe-int4-acc12-booth-pe-pe"
-PE_INT8 = "pe-int8-acc32-nr4sd-pe-pe"
+PE_INT8 = "pe-int8-acc16-nr4sd-pe-pe"
 SMALL = "2x2-int4-acc12-nr4sd-edge-edge"
 SINGLE = "1x1-int4-acc8-booth-edge-edge"
 BUFFERED = f"{SMALL}-buffer2"
+TALL = "5x3-int8-acc16-nr4sd-pe-edge"
+CARRY_SAVE = "3x4-int8-acc20-ent-edge-edge-carrysave"
+REGISTERED = "2x3-int4-acc12-booth-peregister-pe-carrysave-buffer2"
+SEPARATE = "pe-3lanes-int4-acc12-booth-pe-pe-separate"
+MATRIX = "broadcast-9x3-int4-acc12-booth-pe-pe"
+CUBE = "broadcast-2x10x2-int4-acc12-ent-edge-edge-carrysave"
+TREE = "broadcast-1x3x4-int8-acc24-nr4sd-edge-edge"
 #: Added to every copy: tiles of it may end as close together as the array allows.
-ADDED = 'ArrayConfiguration(2, 2, _parameters(CANDIDATES["both at the edge"], 4, 12), 2)'
+ADDED = "ArrayConfiguration(2, 2, _parameters(NINE_WIRES, 4, 12), 2)"
 
 MUTANTS = (
     Mutant(
@@ -63,8 +70,8 @@ MUTANTS = (
     Mutant(
         "the accumulator's top bit is cut off",
         "ent/pe.py",
-        "accumulator.eq(self._accumulate(m, platform, accumulator))",
-        "accumulator.eq(self._accumulate(m, platform, accumulator)[:-1])",
+        "m.d.sync += [word.eq(total) for",
+        "m.d.sync += [word.eq(total[:-1]) for",
         PE,
         "running_accumulation",
     ),
@@ -78,10 +85,10 @@ MUTANTS = (
     ),
     Mutant(
         "what is in the skew registers survives a reset",
-        "ent/array.py",
-        'name=f"last_skew_{i}", init=1',
-        'name=f"last_skew_{i}", init=0',
-        SMALL,
+        "ent/systolic.py",
+        'name=f"last_skew_{row}", init=1',
+        'name=f"last_skew_{row}", init=0',
+        TALL,
         "reset_in_mid_tile",
     ),
     Mutant(
@@ -103,16 +110,16 @@ MUTANTS = (
     Mutant(
         "tiles may end one cycle too close together",
         "ent/top.py",
-        "& (spacing == 0))",
-        "& (spacing <= 1))",
+        "(reserved <= depth - rows) & (spacing == 0)",
+        "(reserved <= depth - rows) & (spacing <= 1)",
         BUFFERED,
         "every_product",
     ),
     Mutant(
         "a tile may end with room for all of its rows but one",
         "ent/top.py",
-        "(reserved <= self.depth - rows)",
-        "(reserved <= self.depth - rows + 1)",
+        "(reserved <= depth - rows)",
+        "(reserved <= depth - rows + 1)",
         SMALL,
         "output_blocked",
     ),
@@ -126,17 +133,17 @@ MUTANTS = (
     ),
     Mutant(
         "a row is read before its last column is written",
-        "ent/drain.py",
-        "self.write, self.column_count - 1,",
-        "self.write, self.column_count - 2,",
+        "ent/systolic.py",
+        "waiting = column_latency(p) - 1",
+        "waiting = column_latency(p) - 2",
         SMALL,
         "every_product",
     ),
     Mutant(
-        "errors reach the drain one cycle early",
+        "a tile's first row has the error of the tile before",
         "ent/top.py",
-        "ARRAY_LATENCY - 1, name",
-        "ARRAY_LATENCY - 2, name",
+        "Mux(end, error.as_value(), held.as_value())",
+        "held.as_value()",
         BUFFERED,
         "mismatched_lasts",
     ),
@@ -170,8 +177,8 @@ MUTANTS = (
     Mutant(
         "the multiplier never says it is busy",
         "ent/top.py",
-        "status.busy.eq(self._tile_open",
-        "status.busy.eq(0 * self._tile_open",
+        "status.busy.eq(inside |",
+        "status.busy.eq(0 & inside |",
         SMALL,
         "shapes_under_stalls",
     ),
@@ -198,5 +205,93 @@ MUTANTS = (
         "spacing = Signal(range(rows))",
         SMALL,
         "every_product",
+    ),
+    Mutant(
+        "a result's segments do not pass their carry on",
+        "ent/column.py",
+        "carry = part[-1]",
+        "carry = part[-1] & 0",
+        CARRY_SAVE,
+        "shapes_under_stalls",
+    ),
+    Mutant(
+        "operands do not wait for the correction",
+        "ent/array.py",
+        "return max(0, corrections - results), max(0, results - corrections)",
+        "return max(0, corrections - results - 1), max(0, results - corrections)",
+        CARRY_SAVE,
+        "every_product",
+    ),
+    Mutant(
+        "the correction skips a column",
+        "ent/systolic.py",
+        "correction = foot.correction_next",
+        "correction = correction if column else foot.correction_next",
+        CARRY_SAVE,
+        "shapes_under_stalls",
+    ),
+    Mutant(
+        "a PE with a register starts anew a beat early",
+        "ent/pe.py",
+        'delay(m, restart, 1, name="restart", init=1)',
+        "restart",
+        REGISTERED,
+        "shapes_under_stalls",
+    ),
+    Mutant(
+        "a sum of products is taken for positive",
+        "ent/multiply_accumulate.py",
+        "product[-1].replicate(p.accumulator_bits - len(product))",
+        "0",
+        SEPARATE,
+        "running_accumulation",
+    ),
+    Mutant(
+        "a beat comes while the results wait in the PEs",
+        "ent/top.py",
+        "(spacing == 0) if self.array.busy_cycles else 1",
+        "1",
+        MATRIX,
+        "shapes_under_stalls",
+    ),
+    Mutant(
+        "an idle cycle makes the PEs start anew",
+        "ent/top.py",
+        "array.first.eq(take & ~inside)",
+        "array.first.eq(~inside)",
+        MATRIX,
+        "every_product",
+    ),
+    Mutant(
+        "rows leave one cycle early",
+        "ent/broadcast.py",
+        'latency - depth, "strobe"',
+        'latency - depth - 1, "strobe"',
+        MATRIX,
+        "every_product",
+    ),
+    Mutant(
+        "the trees are not equally deep",
+        "ent/broadcast.py",
+        'depth, name=f"b_tree_{column}"',
+        'depth + 1, name=f"b_tree_{column}"',
+        CUBE,
+        "shapes_under_stalls",
+    ),
+    Mutant(
+        "the row correction does not count the last lane's constant",
+        "ent/correction.py",
+        "dots.add_constant(-product_offset(p.operand_bits))",
+        "dots.add_constant(-product_offset(p.operand_bits) if lane < p.lanes - 1 else 0)",
+        TREE,
+        "every_product",
+    ),
+    Mutant(
+        "a lane gets its neighbour's multiplicand",
+        "ent/pe.py",
+        "list(lanes_of(b, p.lanes))",
+        "list(lanes_of(b, p.lanes))[::-1]",
+        TREE,
+        "shapes_under_stalls",
     ),
 )

@@ -22,6 +22,7 @@ from hdl.encoding import Encoding, Select, decode, encode
 from hdl.ent import DATAPATH
 from hdl.ent.configurations import ArrayConfiguration, PEConfiguration
 from hdl.ent.parameters import Parameters
+from hdl.ent.stage import FAN_OUT, broadcast, levels
 from hdl.export import Unit, export, place
 from hdl.partial_product import add_product, product_offset
 from sim.ent.code import code_words
@@ -55,7 +56,10 @@ def simulate(m: Module, check: Callable[[Callable[..., Any], Settle], None]) -> 
 def digit_of(get: Callable[..., int], select: Select) -> int:
     one, two, negative = get(select.one), get(select.two), get(select.negative)
     assert not (one and two)
-    return (one + 2 * two) * (-1 if negative else 1)
+    if select.has_minus_two:
+        return (one + 2 * two) * (-1 if negative else 1)
+    assert one + two + negative <= 1
+    return one + 2 * two - negative
 
 
 @small_widths
@@ -68,7 +72,7 @@ def test_codes_and_digits_of_every_value(encoding: Encoding, bits: int) -> None:
     assert len(code) == encoding.code_width(bits)
     values = all_signed(bits)
     words = code_words(values, Parameters(bits, 2 * bits, encoding, "edge"))
-    digits = recode(values, bits, encoding.value).tolist()
+    digits = recode(values, bits, encoding.digit_set).tolist()
 
     def check(get: Callable[..., int], settle: Settle) -> None:
         for value, word, expected in zip(values.tolist(), words, digits, strict=True):
@@ -110,7 +114,9 @@ def operands_of_every_digit(bits: int, encoding: Encoding) -> list[int]:
     """Operands in which every digit occurs at every place, from all bits that may lead to it."""
     chosen: dict[tuple[int, int, int, bool], int] = {}
     values = all_signed(bits)
-    for value, digits in zip(values.tolist(), recode(values, bits, encoding.value), strict=True):
+    for value, digits in zip(
+        values.tolist(), recode(values, bits, encoding.digit_set), strict=True
+    ):
         for position, digit in enumerate(digits.tolist()):
             triple = value << 1 >> 2 * position & 7
             chosen.setdefault((position, digit, triple, value < 0), value)
@@ -134,7 +140,7 @@ def test_every_row_of_every_digit(encoding: Encoding, bits: int) -> None:
     def check(get: Callable[..., int], settle: Settle) -> None:
         for a in operands_of_every_digit(bits, encoding):
             settle((operand, a & (1 << bits) - 1))
-            digits = recode(a, bits, encoding.value).tolist()
+            digits = recode(a, bits, encoding.digit_set).tolist()
             negatives = [get(bit) for bit, _ in dots.bits]
             for b in all_signed(bits).tolist():
                 settle((multiplicand, b & (1 << bits) - 1))
@@ -254,14 +260,17 @@ def test_full_adder() -> None:
 PARAMETERS = {
     "operand_bits": ((0, 2, 7, 32, -8, None, "8"), "4, 8, 16"),
     "accumulator_bits": ((15, 65, 0, -32, None, "32"), "8-bit operands are 16 to 64"),
-    "encoding": (("Booth", "mbe", "", None, 3), "'booth', 'ent', 'nr4sd'"),
-    "encode_at": (("PE", "array", "", None), "'pe' and 'edge'"),
+    "encoding": (("Booth", "mbe", "", None, 3), "'booth', 'ent', 'nr4sd', 'onehot'"),
+    "encode_at": (("PE", "array", "", None), "'pe', 'pe-register' and 'edge'"),
     "correct_at": (("none", "drain", "", None), "'pe' and 'edge'"),
+    "accumulation": (("Fused", "carry_save", "", None), "'separate', 'fused' and 'carry-save'"),
+    "lanes": ((0, -1, 65, None, "2"), "1 to 64"),
 }
 ARRAY = {
     "rows": ((0, -1, 257, None, "4"), "1 to 256"),
     "columns": ((0, -1, 257, None, "4"), "1 to 256"),
     "buffered_tiles": ((0, -1, 17, None, "1"), "1 to 16"),
+    "operands": (("hop", "", None), "'systolic' and 'broadcast'"),
 }
 
 
@@ -308,6 +317,23 @@ def test_names_tell_configurations_apart() -> None:
     assert ArrayConfiguration(2, 3).name == "2x3-int8-acc32-nr4sd-edge-edge"
 
 
+#: Modules that are dissolved in those that place them.
+NOT_KEPT = {"full_adder", "top", "top.array", "top.drain"}
+
+
+@pytest.mark.parametrize(
+    ("sinks", "count"), [(1, 0), (8, 0), (9, 1), (64, 1), (65, 2), (512, 2), (513, 3)]
+)
+def test_levels_of_a_tree(sinks: int, count: int) -> None:
+    """No register drives more than eight units, nor is there a level too many."""
+    assert levels(sinks) == count
+    m = Module()
+    leaves = broadcast(m, None, Signal(3, name="root"), sinks, count + 1, name="tree")
+    assert len(leaves) == sinks
+    for leaf in leaves:
+        assert 1 <= sum(leaf is each for each in leaves) <= FAN_OUT
+
+
 def modules(rtlil: str) -> list[str]:
     return re.findall(r"^module \\(\S+)$", rtlil, re.MULTILINE)
 
@@ -321,12 +347,21 @@ def test_repeated_units_are_exported_once(rows: int, columns: int) -> None:
     rtlil = export(ArrayConfiguration(rows, columns, Parameters(4, 12)).build())
     found = modules(rtlil)
     assert sorted(found) == sorted(set(found))
-    assert {"pe", "row_correction", "full_adder"} < set(found)
-    assert not [name for name in found if re.fullmatch(r"(pe|row_correction|full_adder)_\d+", name)]
-    assert instances(rtlil, "pe") == rows * columns
-    assert instances(rtlil, "row_correction") == rows
-    assert rtlil.count("attribute \\keep_hierarchy 1\n") == 1
-    assert re.search(r"attribute \\keep_hierarchy 1\n(attribute .*\n)*module \\pe\n", rtlil)
+    units = {
+        "pe": rows * columns,
+        "row_edge": rows,
+        "row_correction": rows,
+        "column": columns,
+        "correction_column": 1,
+    }
+    assert {*units, "full_adder"} < set(found)
+    assert {name: instances(rtlil, name) for name in units} == units
+    for name in units:
+        assert re.search(
+            rf"attribute \\keep_hierarchy 1\n(attribute .*\n)*module \\{name}\n", rtlil
+        )
+    # What is left in the top module does not grow with the number of PEs.
+    assert rtlil.count("attribute \\keep_hierarchy 1\n") == len(found) - len(NOT_KEPT & {*found})
 
 
 class TwoWords(Unit):
@@ -399,7 +434,8 @@ def test_ports_of_the_multiplier(encoding: Encoding) -> None:
 @every_encoding
 def test_ports_of_a_pe(encoding: Encoding, encode_at: Any) -> None:
     configuration = PEConfiguration(Parameters(8, 20, encoding, encode_at, "pe"))
-    width = {"booth": 12, "ent": 9, "nr4sd": 9}[encoding.value] if encode_at == "edge" else 8
+    codes = {"booth": 12, "ent": 9, "nr4sd": 9, "onehot": 12}
+    width = codes[encoding.value] if encode_at == "edge" else 8
     ports = {port.name: port for port in top_ports(export(configuration.build()))}
     assert {name: (port.width, port.is_input) for name, port in ports.items()} == {
         "clk": (1, True),
@@ -411,6 +447,7 @@ def test_ports_of_a_pe(encoding: Encoding, encode_at: Any) -> None:
         "b_next": (8, False),
         "last_next": (1, False),
         "accumulator": (20, False),
+        "done": (1, False),
     }
 
 

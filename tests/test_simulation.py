@@ -39,14 +39,14 @@ def test_golden_functions_exist(datapath: Datapath) -> None:
 
 
 def test_digits_are_classified_as_well_as_in_float() -> None:
-    result = simulate(find_datapaths()["ent"], "8x8-int8-acc32-nr4sd-edge-edge")
+    result = simulate(find_datapaths()["ent"], "8x8-int8-acc32-onehot-edge-edge")
     assert result.figures is not None
     difference = result.figures["digits_accuracy"] - result.figures["digits_accuracy_float"]
     assert abs(difference) <= 0.01
 
 
 def test_sustained_throughput_of_the_largest_array() -> None:
-    result = simulate(find_datapaths()["ent"], "8x8-int8-acc32-nr4sd-edge-edge")
+    result = simulate(find_datapaths()["ent"], "8x8-int8-acc32-onehot-edge-edge")
     assert result.work == 10 * 8 * 8 * 1024
     assert result.work_per_cycle >= 0.98 * 64
 

@@ -1,12 +1,15 @@
 """Configurations of the EN-T datapath: a PE alone, and the streaming multiplier around an array."""
 
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from amaranth.lib.wiring import Component
 
 from hdl.datapath import Configuration
+from hdl.ent.broadcast import BroadcastArray
 from hdl.ent.parameters import Parameters
 from hdl.ent.pe import PE
+from hdl.ent.systolic import SystolicArray
 from hdl.ent.top import MatrixMultiplier
 
 LARGEST_SIDE = 256
@@ -15,16 +18,20 @@ LARGEST_BUFFER = 16
 REAL_DEPTH = 64
 REAL_PES = 64
 
+Operands = Literal["systolic", "broadcast"]
+_ARRAYS = {"systolic": SystolicArray, "broadcast": BroadcastArray}
+
 
 @dataclass(frozen=True)
 class PEConfiguration(Configuration):
-    """One processing element."""
+    """One processing element of a systolic array."""
 
     parameters: Parameters = field(default_factory=Parameters)
 
     @property
     def name(self) -> str:
-        return f"pe-{self.parameters.name}"
+        lanes = f"{self.parameters.lanes}lanes-" if self.parameters.lanes > 1 else ""
+        return f"pe-{lanes}{self.parameters.name}"
 
     @property
     def testbenches(self) -> tuple[str, ...]:
@@ -40,9 +47,10 @@ class PEConfiguration(Configuration):
 
 @dataclass(frozen=True)
 class ArrayConfiguration(Configuration):
-    """A streaming matrix multiplier with ``rows`` times ``columns`` PEs.
+    """A streaming matrix multiplier with ``rows`` times ``columns`` PEs, outputs stationary.
 
     buffered_tiles: tiles of results that fit between the array and a stalled output.
+    operands: whether they hop from PE to PE or are broadcast.
     Raises ValueError for a value outside what is allowed.
     """
 
@@ -50,6 +58,7 @@ class ArrayConfiguration(Configuration):
     columns: int
     parameters: Parameters = field(default_factory=Parameters)
     buffered_tiles: int = 1
+    operands: Operands = "systolic"
 
     def __post_init__(self) -> None:
         largest = {"rows": LARGEST_SIDE, "columns": LARGEST_SIDE, "buffered_tiles": LARGEST_BUFFER}
@@ -57,18 +66,25 @@ class ArrayConfiguration(Configuration):
             value = getattr(self, name)
             if type(value) is not int or not 1 <= value <= limit:
                 raise ValueError(f"{name} is {value!r}; allowed are 1 to {limit}")
+        if self.operands not in get_args(Operands):
+            raise ValueError(
+                f"operands is {self.operands!r}; allowed are 'systolic' and 'broadcast'"
+            )
 
     @property
     def name(self) -> str:
+        p = self.parameters
+        sides = "x".join(map(str, (self.rows, self.columns, p.lanes)[: 2 + (p.lanes > 1)]))
+        operands = "" if self.operands == "systolic" else f"{self.operands}-"
         buffered = f"-buffer{self.buffered_tiles}" if self.buffered_tiles > 1 else ""
-        return f"{self.rows}x{self.columns}-{self.parameters.name}{buffered}"
+        return f"{operands}{sides}-{p.name}{buffered}"
 
     @property
     def testbenches(self) -> tuple[str, ...]:
         checks = ("sim.ent.array_testbench",)
         p = self.parameters
-        fits = p.operand_bits == 8 and p.longest_exact_tile >= REAL_DEPTH
-        if fits and self.rows * self.columns >= REAL_PES:
+        fits = p.operand_bits == 8 and p.longest_exact_tile * p.lanes >= REAL_DEPTH
+        if fits and self.rows * self.columns * p.lanes >= REAL_PES:
             return (*checks, "sim.ent.digits_testbench")
         return checks
 
@@ -76,5 +92,8 @@ class ArrayConfiguration(Configuration):
     def golden(self) -> tuple[str, ...]:
         return ("golden.ent.gemm", "golden.ent.multiply_streams")
 
-    def build(self) -> Component:
-        return MatrixMultiplier(self.parameters, self.rows, self.columns, self.buffered_tiles)
+    def build(self) -> MatrixMultiplier:
+        depth = self.rows * self.buffered_tiles
+        return MatrixMultiplier(
+            _ARRAYS[self.operands](self.parameters, self.rows, self.columns, depth)
+        )

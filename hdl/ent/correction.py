@@ -1,11 +1,12 @@
 """Row correction: what the PEs of one row leave out of every result, summed once at the edge."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out, Signature
 
 from hdl.compressor import DotDiagram
-from hdl.encoding import decode
+from hdl.encoding import decode, encode
 from hdl.ent.parameters import Parameters
+from hdl.ent.pe import lanes_of
 from hdl.export import Unit
 from hdl.partial_product import add_correction, product_offset
 
@@ -14,21 +15,23 @@ class RowCorrection(Unit):
     """Accumulates the correction of one row, which all PEs of the row share.
 
     Ports
-        code: recoded operand A as the row's first PE gets it. last: its tile's last beat.
-        correction: one cycle after the last beat, the number to add, modulo
-        ``2**accumulator_bits``, to every result of the row's tile.
+        a: operands A, or their codes, as the row's PEs get them. restart: this beat starts from
+        zero. correction: one cycle later words whose sum, modulo ``2**accumulator_bits``, is to be
+        added to every result of the row's tile so far.
 
-    It counts idle cycles too, as the PEs do. Reset as in ``PE``.
+    It counts idle cycles too, as the PEs do. The first beat must be one with ``restart``.
     """
 
+    mapped_alone = True
+
     def __init__(self, parameters: Parameters) -> None:
-        self.parameters = parameters
+        self.parameters = p = parameters
         super().__init__(
             Signature(
                 {
-                    "code": In(parameters.encoding.code_width(parameters.operand_bits)),
-                    "last": In(1),
-                    "correction": Out(parameters.accumulator_bits),
+                    "a": In(p.a_width * p.lanes),
+                    "restart": In(1),
+                    "correction": Out(p.accumulator_bits * p.words),
                 }
             )
         )
@@ -36,12 +39,19 @@ class RowCorrection(Unit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         p = self.parameters
-        total = Signal(p.accumulator_bits, reset_less=True)
-        restart = Signal(init=1)
+        words = [
+            Signal(p.accumulator_bits, name=f"total_{word}", reset_less=True)
+            for word in range(p.words)
+        ]
         dots = DotDiagram(p.accumulator_bits)
-        add_correction(dots, decode(self.code, p.encoding, p.digits))
-        dots.add_constant(-product_offset(p.operand_bits))
-        dots.add_word(total & ~restart.replicate(len(total)))
-        m.d.sync += [restart.eq(self.last), total.eq(dots.sum(m, platform))]
-        m.d.comb += self.correction.eq(total)
+        for lane, code in enumerate(lanes_of(self.a, p.lanes)):
+            if p.encode_at != "edge":
+                code = encode(m, code, p.encoding, name=f"code_{lane}")
+            add_correction(dots, decode(code, p.encoding, p.digits))
+            dots.add_constant(-product_offset(p.operand_bits))
+        for word in words:
+            dots.add_word(word & ~self.restart.replicate(len(word)))
+        sums = dots.rows(m, platform) if p.words == 2 else [dots.sum(m, platform)]
+        m.d.sync += [word.eq(total) for word, total in zip(words, sums, strict=True)]
+        m.d.comb += self.correction.eq(Cat(*words))
         return m

@@ -1,12 +1,12 @@
-"""Drain of the array: gathers the skewed columns into rows and offers them as a stream."""
+"""Drain of an array: reads the rows in its memories and offers them as a stream."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import stream
 from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out, Signature
 
-from hdl.delay import delay
+from hdl.ent.column import following
 from hdl.ent.parameters import Parameters
 
 #: What may be wrong with a tile.
@@ -25,32 +25,28 @@ def row_layout(parameters: Parameters, columns: int) -> StructLayout:
 
 
 class Drain(Component):
-    """One memory a column, each written as its column's results come, all read together.
+    """Counts the rows in the memories of an array and reads them one after the other.
 
     Ports
-        columns, correction: from ``SystolicArray``. error: of the tile whose row is written.
-        write: column 0 shows a row now; column j follows j cycles later.
-        o: rows in order, one a cycle.
-        read: a row leaves the memories in this cycle, which makes room for another.
+        written, values, read, address: of the array. write, error: a row will be written, of a tile
+        with this error; rows come in order, any time before they are ``written``.
+        o: rows in order, one a cycle. A row that is read leaves room for another.
 
-    ``depth`` rows fit; the caller keeps ``write`` within that. Whatever was inside is dropped by a
-    reset. The memories undo the skew, so that no registers are spent on it.
+    ``depth`` rows fit; the caller keeps ``write`` within that. A reset drops whatever was inside.
     """
 
     def __init__(self, parameters: Parameters, rows: int, columns: int, depth: int) -> None:
-        self.parameters = parameters
         self.row_count = rows
-        self.column_count = columns
         self.depth = depth
-        result = parameters.accumulator_bits
         super().__init__(
             Signature(
                 {
-                    "columns": In(ArrayLayout(result, columns)),
-                    "correction": In(result),
-                    "error": In(ERROR_LAYOUT),
+                    "written": In(1),
+                    "values": In(ArrayLayout(parameters.accumulator_bits, columns)),
                     "write": In(1),
+                    "error": In(ERROR_LAYOUT),
                     "read": Out(1),
+                    "address": Out(range(depth)),
                     "o": Out(stream.Signature(row_layout(parameters, columns))),
                 }
             )
@@ -58,59 +54,38 @@ class Drain(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        written = Signal(range(self.depth + 1))
-        read_address = Signal(range(self.depth))
+        inside = Signal(range(self.depth + 1))
         row = Signal(range(self.row_count))
-        m.d.comb += self.read.eq((written != 0) & (~self.o.valid | self.o.ready))
-        complete = delay(m, self.write, self.column_count - 1, name="write_last", init=0)
-        m.d.sync += written.eq(written + complete - self.read)
+        m.d.comb += self.read.eq((inside != 0) & (~self.o.valid | self.o.ready))
+        m.d.sync += inside.eq(inside + self.written - self.read)
         with m.If(self.read):
             m.d.sync += [
                 self.o.valid.eq(1),
-                read_address.eq(_next(read_address, self.depth)),
-                row.eq(_next(row, self.row_count)),
+                self.address.eq(following(self.address, self.depth)),
+                row.eq(following(row, self.row_count)),
                 self.o.payload.last.eq(row == self.row_count - 1),
             ]
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
-
-        values = [
-            self._memory(m, f"column_{j}", self.columns[j], j, read_address)
-            for j in range(self.column_count)
-        ]
-        error = self._memory(m, "error", self.error.as_value(), 0, read_address)
-        if self.parameters.correct_at == "edge":
-            correction = self._memory(m, "correction", self.correction, 0, read_address)
-            values = [(value + correction)[: len(value)] for value in values]
         m.d.comb += [
-            self.o.payload.values.as_value().eq(Cat(*values)),
-            self.o.payload.error.eq(error),
+            self.o.payload.values.eq(self.values),
+            self.o.payload.error.eq(self._errors(m)),
         ]
         return m
 
-    def _memory(self, m: Module, name: str, value, skew: int, read_address):
-        """Memory of one column, written ``skew`` cycles after ``write``; returns the row read."""
-        memory = Memory(shape=len(value), depth=self.depth, init=[])
-        m.submodules[name] = memory
-        enable = delay(m, self.write, skew, name=f"{name}_write", init=0)
-        address = Signal(range(self.depth), name=f"{name}_address")
-        with m.If(enable):
-            m.d.sync += address.eq(_next(address, self.depth))
-        write_port = memory.write_port()
-        read_port = memory.read_port()
+    def _errors(self, m: Module):
+        """The error of the row that was read last."""
+        memory = Memory(shape=len(self.error.as_value()), depth=self.depth, init=[])
+        m.submodules.errors = memory
+        place = Signal(range(self.depth))
+        with m.If(self.write):
+            m.d.sync += place.eq(following(place, self.depth))
+        write, read = memory.write_port(), memory.read_port()
         m.d.comb += [
-            write_port.en.eq(enable),
-            write_port.addr.eq(address),
-            write_port.data.eq(value),
-            read_port.en.eq(self.read),
-            read_port.addr.eq(read_address),
+            write.en.eq(self.write),
+            write.addr.eq(place),
+            write.data.eq(self.error),
+            read.en.eq(self.read),
+            read.addr.eq(self.address),
         ]
-        return read_port.data
-
-
-def _next(counter, length: int):
-    """``counter + 1``, back to zero after ``length - 1``."""
-    if length == 1:
-        return 0
-    wraps = counter == length - 1
-    return (counter + 1)[: len(counter)] & ~wraps.replicate(len(counter))
+        return read.data

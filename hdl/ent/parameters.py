@@ -5,10 +5,15 @@ from typing import Literal, get_args
 
 from hdl.encoding import Encoding
 
-Location = Literal["pe", "edge"]
+EncodeAt = Literal["pe", "pe-register", "edge"]
+CorrectAt = Literal["pe", "edge"]
+Accumulation = Literal["separate", "fused", "carry-save"]
 
 OPERAND_BITS = (4, 8, 16)
 MAXIMUM_ACCUMULATOR_BITS = 64
+MAXIMUM_LANES = 64
+#: Bits of a sum that are added in one cycle where sums arrive in carry-save form.
+SEGMENT = 16
 
 
 @dataclass(frozen=True)
@@ -17,16 +22,23 @@ class Parameters:
 
     operand_bits: width of both operands, two's complement.
     accumulator_bits: width of the sum; it wraps modulo ``2**accumulator_bits``.
-    encoding: recoding of operand A. encode_at: where the encoder sits.
-    correct_at: where negative digits' missing ones and the rows' sign constant are added.
+    encoding: recoding of operand A. encode_at: where the encoder sits; in ``pe-register`` in every
+    PE, with a register behind it. correct_at: where negative digits' missing ones and the rows'
+    sign constant are added.
+    accumulation: ``separate``: products first, then the accumulator; ``fused``: the accumulator is
+    one more row of the tree; ``carry-save``: likewise, and it stays two words, which are added
+    once for each result.
+    lanes: products of a PE in a cycle.
     Raises ValueError for a value outside what is allowed.
     """
 
     operand_bits: int = 8
     accumulator_bits: int = 32
     encoding: Encoding = Encoding.NR4SD
-    encode_at: Location = "edge"
-    correct_at: Location = "edge"
+    encode_at: EncodeAt = "edge"
+    correct_at: CorrectAt = "edge"
+    accumulation: Accumulation = "fused"
+    lanes: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "encoding", _encoding(self.encoding))
@@ -42,11 +54,24 @@ class Parameters:
                 f"accumulator_bits is {self.accumulator_bits!r}; allowed for "
                 f"{self.operand_bits}-bit operands are {narrowest} to {MAXIMUM_ACCUMULATOR_BITS}"
             )
-        for field in ("encode_at", "correct_at"):
-            if getattr(self, field) not in get_args(Location):
+        for field, choices in (
+            ("encode_at", EncodeAt),
+            ("correct_at", CorrectAt),
+            ("accumulation", Accumulation),
+        ):
+            value, known = getattr(self, field), get_args(choices)
+            if value not in known:
+                *others, last = map(repr, known)
                 raise ValueError(
-                    f"{field} is {getattr(self, field)!r}; allowed are 'pe' and 'edge'"
+                    f"{field} is {value!r}; allowed are {', '.join(others)} and {last}"
                 )
+        if type(self.lanes) is not int or not 1 <= self.lanes <= MAXIMUM_LANES:
+            raise ValueError(f"lanes is {self.lanes!r}; allowed are 1 to {MAXIMUM_LANES}")
+        if self.product_bits > self.accumulator_bits:
+            raise ValueError(
+                f"lanes is {self.lanes}, whose sum has {self.product_bits} bits; "
+                f"accumulator_bits is {self.accumulator_bits}"
+            )
 
     @property
     def digits(self) -> int:
@@ -55,24 +80,48 @@ class Parameters:
 
     @property
     def a_width(self) -> int:
-        """Wires that carry operand A from PE to PE: its code or itself."""
+        """Wires that carry one operand A to a PE: its code or itself."""
         if self.encode_at == "edge":
             return self.encoding.code_width(self.operand_bits)
         return self.operand_bits
 
     @property
+    def product_bits(self) -> int:
+        """Bits of the sum of all lanes' products."""
+        return 2 * self.operand_bits + (self.lanes - 1).bit_length()
+
+    @property
+    def words(self) -> int:
+        """Words that the accumulator consists of; their sum is its value."""
+        return 2 if self.accumulation == "carry-save" else 1
+
+    @property
+    def segment(self) -> int:
+        """Bits of a result that are added in one cycle at the edge."""
+        return SEGMENT if self.accumulation == "carry-save" else self.accumulator_bits
+
+    @property
+    def pe_latency(self) -> int:
+        """Cycles from a beat at a PE's inputs to its accumulator."""
+        return 2 if self.encode_at == "pe-register" else 1
+
+    @property
     def longest_exact_tile(self) -> int:
         """Beats that cannot overflow the accumulator, whatever the operands are."""
-        largest_product = 1 << 2 * self.operand_bits - 2
+        largest_product = self.lanes << 2 * self.operand_bits - 2
         return ((1 << self.accumulator_bits - 1) - 1) // largest_product
 
     @property
     def name(self) -> str:
         """Stable name, for example ``int8-acc32-nr4sd-edge-edge``."""
-        return (
-            f"int{self.operand_bits}-acc{self.accumulator_bits}-{self.encoding.value}"
-            f"-{self.encode_at}-{self.correct_at}"
-        )
+        encode_at = self.encode_at.replace("-", "")
+        parts = [
+            f"int{self.operand_bits}-acc{self.accumulator_bits}-{self.encoding.value}",
+            f"{encode_at}-{self.correct_at}",
+        ]
+        if self.accumulation != "fused":
+            parts.append(self.accumulation.replace("-", ""))
+        return "-".join(parts)
 
 
 def _encoding(value: object) -> Encoding:

@@ -5,13 +5,8 @@ from amaranth.lib import enum, stream, wiring
 from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.lib.wiring import Component, In, Out, Signature
 
-from hdl.delay import delay
-from hdl.ent.array import SystolicArray
+from hdl.ent.array import OutputStationaryArray
 from hdl.ent.drain import ERROR_LAYOUT, Drain, row_layout
-from hdl.ent.parameters import Parameters
-
-#: Cycles from a tile's last beat to its first row in the memory of column 0.
-ARRAY_LATENCY = 2
 
 STATUS_LAYOUT = StructLayout(
     {
@@ -40,17 +35,21 @@ def operand_layout(operand_bits: int, count: int) -> StructLayout:
 class MatrixMultiplier(Component):
     """C = A B in tiles of R x C, any depth K, signed, exact modulo ``2**accumulator_bits``.
 
+    Around an ``array`` of R x C PEs with L lanes each, which decides how operands get to the PEs.
+
     Ports
-        i_a: stream; beat k is column k of the A tile (R values), ``last`` at k = K - 1.
-        i_b: stream; beat k is row k of the B tile (C values), ``last`` likewise.
+        i_a: stream; beat k has the columns k L to k L + L - 1 of the A tile, row by row (R L
+        values), ``last`` with the tile's last columns. i_b: stream; the same rows of the B tile,
+        column by column (C L values), ``last`` likewise.
         o: stream; the R rows of the C tile, ``last`` at the bottom row.
         status: ``busy`` (a tile is open or its rows are inside), ``input_stalled`` (both inputs
         offer a beat that is not taken), ``output_stalled``; ``error``, sticky until reset, and
         ``error_count``, tiles with an error, saturating at 255.
 
-    Throughput: one beat a cycle without a bubble within and between tiles, as long as the output
-    is taken and ``K >= max(R, R + C + 3 - R * (buffered_tiles - 1))``. Only a tile's last beat
-    ever waits, for room for its rows. Latency from the last beat to the first row: C + 3 cycles.
+    Throughput: one beat a cycle, as long as the output is taken and a tile has
+    ``max(R, R + latency - R * (buffered_tiles - 1))`` beats or more; a systolic array has no bubble
+    between tiles, one with broadcast operands R - 1. Otherwise only a tile's last beat ever waits,
+    for room for its rows. From the last beat to the first row: ``latency`` cycles.
 
     Errors, reported with every row of the tile and in ``status``; other tiles are unaffected:
         last_mismatch: one input ended the tile before the other. The tile ends there; what the
@@ -60,20 +59,20 @@ class MatrixMultiplier(Component):
     A reset, of one cycle or more, drops all tiles inside; the next beats start a new one.
     """
 
-    def __init__(
-        self, parameters: Parameters, rows: int, columns: int, buffered_tiles: int
-    ) -> None:
-        self.parameters = parameters
-        self.row_count = rows
-        self.column_count = columns
-        self.depth = rows * buffered_tiles
-        operand = parameters.operand_bits
+    def __init__(self, array: OutputStationaryArray) -> None:
+        self.array = array
+        self.parameters = p = array.parameters
+        self.row_count = array.row_count
+        self.column_count = array.column_count
+        #: A row is read, and offered, two cycles after it was written.
+        self.latency = array.latency + 2
+        rows, columns = self.row_count * p.lanes, self.column_count * p.lanes
         super().__init__(
             Signature(
                 {
-                    "i_a": In(stream.Signature(operand_layout(operand, rows))),
-                    "i_b": In(stream.Signature(operand_layout(operand, columns))),
-                    "o": Out(stream.Signature(row_layout(parameters, columns))),
+                    "i_a": In(stream.Signature(operand_layout(p.operand_bits, rows))),
+                    "i_b": In(stream.Signature(operand_layout(p.operand_bits, columns))),
+                    "o": Out(stream.Signature(row_layout(p, self.column_count))),
                     "status": Out(STATUS_LAYOUT),
                 }
             )
@@ -82,29 +81,37 @@ class MatrixMultiplier(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         p, rows, columns = self.parameters, self.row_count, self.column_count
-        m.submodules.array = array = SystolicArray(p, rows, columns)
-        m.submodules.drain = drain = Drain(p, rows, columns, self.depth)
+        m.submodules.array = array = self.array
+        m.submodules.drain = drain = Drain(p, rows, columns, array.depth)
         wiring.connect(m, wiring.flipped(self.o), drain.o)
 
         take = Signal()
         ends = Signal()
+        inside = Signal()
         error = Signal(ERROR_LAYOUT)
         a, b = self.i_a.payload, self.i_b.payload
         m.d.comb += [
             array.a.as_value().eq(a.values.as_value() & take.replicate(len(a.values.as_value()))),
-            array.b.eq(b.values),
+            array.b.as_value().eq(b.values.as_value()),
+            array.first.eq(take & ~inside),
             array.last.eq(take & ends),
-            drain.columns.eq(array.columns),
-            drain.correction.eq(array.correction),
+            array.read.eq(drain.read),
+            array.address.eq(drain.address),
+            drain.written.eq(array.written),
+            drain.values.eq(array.values),
         ]
-        room = self._reserve_rows(m, drain, take & ends, error)
-        self._align_inputs(m, take, ends, room)
+        with m.If(take):
+            m.d.sync += inside.eq(~ends)
+        may_take, may_end = self._reserve_rows(m, drain, take & ends, error)
+        self._align_inputs(m, take, ends, may_take, may_end)
         m.d.comb += error.last_mismatch.eq(a.last ^ b.last)
         m.d.comb += error.overflow_possible.eq(self._count_beats(m, take, ends))
-        self._report(m, take, ends, error)
+        self._report(m, take, ends, inside, error)
         return m
 
-    def _align_inputs(self, m: Module, take: Signal, ends: Signal, room: Signal) -> None:
+    def _align_inputs(
+        self, m: Module, take: Signal, ends: Signal, may_take: Signal, may_end: Signal
+    ) -> None:
         """Take beats in pairs; after a mismatch skip the rest of the longer input's tile."""
         a, b = self.i_a, self.i_b
         state = Signal(State)
@@ -112,7 +119,7 @@ class MatrixMultiplier(Component):
         with m.Switch(state):
             with m.Case(State.ALIGNED):
                 m.d.comb += [
-                    take.eq(a.valid & b.valid & (~ends | room)),
+                    take.eq(a.valid & b.valid & may_take & (~ends | may_end)),
                     a.ready.eq(take),
                     b.ready.eq(take),
                 ]
@@ -129,18 +136,24 @@ class MatrixMultiplier(Component):
                 with m.If(b.valid & b.payload.last):
                     m.d.sync += state.eq(State.ALIGNED)
 
-    def _reserve_rows(self, m: Module, drain: Drain, end: Signal, error: Signal) -> Signal:
-        """Room in the drain for a whole tile, and its columns free; writes the ended tile's rows.
+    def _reserve_rows(
+        self, m: Module, drain: Drain, end: Signal, error: Signal
+    ) -> tuple[Signal, Signal]:
+        """Whether a beat may be taken, and whether a tile may end; writes the ended tile's rows.
 
-        Rows are reserved when a tile ends, R cycles at least before the next may end. A reset
-        sends a wave of discarded results through the array; the first tile ends behind it.
+        A tile may end if its rows have room in the memories and their way to them is free: R cycles
+        at least behind the tile before. A reset sends a wave of discarded results through a
+        systolic array; the first tile ends behind it.
         """
-        rows = self.row_count
-        reserved = Signal(range(self.depth + 1))
+        rows, depth = self.row_count, self.array.depth
+        reserved = Signal(range(depth + 1))
         spacing = Signal(range(rows), init=rows - 1)
         discarding = Signal(init=1)
-        room = Signal()
-        m.d.comb += room.eq((reserved <= self.depth - rows) & (spacing == 0))
+        may_take, may_end = Signal(), Signal()
+        m.d.comb += [
+            may_take.eq((spacing == 0) if self.array.busy_cycles else 1),
+            may_end.eq((reserved <= depth - rows) & (spacing == 0)),
+        ]
         m.d.sync += reserved.eq(reserved + Mux(end, rows, 0) - drain.read)
         with m.If(end):
             m.d.sync += [spacing.eq(rows - 1), discarding.eq(0)]
@@ -149,16 +162,16 @@ class MatrixMultiplier(Component):
         with m.Else():
             m.d.sync += discarding.eq(0)
 
-        writing = end | (spacing != 0) & ~discarding
         held = Signal(ERROR_LAYOUT, name="held_error", reset_less=True)
         with m.If(end):
             m.d.sync += held.eq(error)
         m.d.comb += [
-            drain.write.eq(delay(m, writing, ARRAY_LATENCY, name="write", init=0)),
-            drain.error.eq(delay(m, held.as_value(), ARRAY_LATENCY - 1, name="error")),
+            self.array.write.eq(end | (spacing != 0) & ~discarding),
+            drain.write.eq(self.array.write),
+            drain.error.eq(Mux(end, error.as_value(), held.as_value())),
         ]
         self._rows_inside = reserved
-        return room
+        return may_take, may_end
 
     def _count_beats(self, m: Module, take: Signal, ends: Signal) -> Signal:
         """Whether this beat is beyond the longest tile that is surely exact."""
@@ -171,10 +184,9 @@ class MatrixMultiplier(Component):
                 m.d.sync += beats.eq(0)
             with m.Elif(~beyond):
                 m.d.sync += beats.eq(beats + 1)
-        self._tile_open = beats != 0
         return beyond
 
-    def _report(self, m: Module, take: Signal, ends: Signal, error: Signal) -> None:
+    def _report(self, m: Module, take: Signal, ends: Signal, inside: Signal, error: Signal) -> None:
         status = Signal(STATUS_LAYOUT, name="status_now")
         sticky = Signal(ERROR_LAYOUT)
         errors = Signal(STATUS_LAYOUT["error_count"].width)
@@ -183,7 +195,7 @@ class MatrixMultiplier(Component):
             with m.If(~errors.all()):
                 m.d.sync += errors.eq(errors + 1)
         m.d.comb += [
-            status.busy.eq(self._tile_open | (self._rows_inside != 0) | self.o.valid),
+            status.busy.eq(inside | (self._rows_inside != 0) | self.o.valid),
             status.input_stalled.eq(self.i_a.valid & self.i_b.valid & ~take),
             status.output_stalled.eq(self.o.valid & ~self.o.ready),
             status.error.eq(sticky),

@@ -17,7 +17,7 @@ def code_words(values: Integers, parameters: Parameters) -> list[int]:
     numbers = np.asarray(values, dtype=np.int64)
     if parameters.encode_at == "pe":
         return (numbers & (1 << bits) - 1).tolist()
-    digits = recode(numbers, bits, parameters.encoding.value)
+    digits = recode(numbers, bits, parameters.encoding.digit_set)
     if parameters.encoding is Encoding.BOOTH:
         high = np.stack([numbers >> (2 * i + 1) & 1 for i in range(bits // 2)], axis=-1)
         fields = (np.abs(digits) == 1) | (np.abs(digits) == 2) * 2 | high * 4
@@ -26,6 +26,11 @@ def code_words(values: Integers, parameters: Parameters) -> list[int]:
         negative = numbers < 0
         magnitude_digits = np.where(negative[..., None], -digits, digits)
         return (np.array(_join(magnitude_digits & 3, 2)) | (negative << bits)).tolist()
+    if parameters.encoding is Encoding.ONE_HOT:
+        fields = (digits == 1) | (digits == 2) * 2 | (digits == -1) * 4
+        top = digits[..., -1]
+        fields[..., -1] = (np.abs(top) == 1) | (np.abs(top) == 2) * 2 | (numbers < 0) * 4
+        return _join(fields, 3)
     low = np.array(_join(digits[..., :-1] & 3, 2))
     top_two = numbers >> (bits - 2)  # arithmetic: −2 a[n−1] + a[n−2]
     carry = digits[..., -1] - top_two

@@ -9,7 +9,14 @@ from golden.ent import Beat, Tile, multiply_streams
 from golden.integers import Integers
 from hdl.ent.configurations import ArrayConfiguration
 from sim.bench import Bench, Sink, Source
-from sim.ent.streams import Status, operand_beats, pack_beats, unpack_status, unpack_tiles
+from sim.ent.streams import (
+    Status,
+    lines_by_beat,
+    operand_beats,
+    pack_beats,
+    unpack_status,
+    unpack_tiles,
+)
 from sim.ent.tiling import TilePair, cut, join
 
 #: Patterns of i_a, i_b and o.
@@ -81,8 +88,9 @@ class Multiplier:
         self, pairs: Sequence[TilePair], patterns: Patterns = FLOWING
     ) -> tuple[list[Tile], Source, Sink]:
         """Send tiles back to back and check each result, flag and handshake."""
-        a = [beat for pair in pairs for beat in operand_beats(pair.a.T)]
-        b = [beat for pair in pairs for beat in operand_beats(pair.b)]
+        lanes = self.parameters.lanes
+        a = [beat for pair in pairs for beat in operand_beats(lines_by_beat(pair.a, lanes))]
+        b = [beat for pair in pairs for beat in operand_beats(lines_by_beat(pair.b.T, lanes))]
         source_a, source_b, sink = self.ends(a, b, patterns)
         rows = len(pairs) * self.configuration.rows
         for end in (source_a, source_b, sink):
@@ -104,7 +112,7 @@ class Multiplier:
     def check_tiles(self, tiles: list[Tile], a: Sequence[Beat], b: Sequence[Beat]) -> None:
         """Compare values and errors with what the golden model makes of the two streams."""
         p = self.parameters
-        expected = multiply_streams(a, b, p.accumulator_bits, p.longest_exact_tile)
+        expected = multiply_streams(a, b, p.accumulator_bits, p.longest_exact_tile, p.lanes)
         values = np.array([tile.values for tile in tiles])
         self.bench.check_equal(values, [tile.values for tile in expected], "tile, row, column")
         self.bench.check_equal(_errors(tiles), _errors(expected), "errors by tile")
@@ -112,7 +120,8 @@ class Multiplier:
     async def multiply(self, a: ArrayLike, b: ArrayLike, patterns: Patterns = FLOWING) -> Integers:
         """The product of two matrices of any shape, tile by tile."""
         left, right = np.asarray(a, dtype=np.int64), np.asarray(b, dtype=np.int64)
-        pairs = cut(left, right, self.configuration.rows, self.configuration.columns)
+        c = self.configuration
+        pairs = cut(left, right, c.rows, c.columns, c.parameters.lanes)
         tiles, _, _ = await self.send(pairs, patterns)
         return join((tile.values for tile in tiles), len(left), right.shape[1])
 

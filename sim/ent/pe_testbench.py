@@ -10,6 +10,7 @@ from hdl.ent.configurations import PEConfiguration
 from hdl.ent.parameters import Parameters
 from sim.bench import Bench, bench_test
 from sim.ent.code import code_words
+from sim.packing import pack_rows
 
 RANDOM_BEATS = 4000
 
@@ -19,7 +20,7 @@ async def all_products(bench: Bench) -> None:
     """Every pair of operands (16 bits: corners times random), each product on its own."""
     p = _parameters(bench)
     values = all_signed(p.operand_bits) if p.operand_bits <= 8 else corners(bench, p)
-    a, b = (grid.ravel() for grid in np.meshgrid(values, values, indexing="ij"))
+    a, b = (_in_lanes(grid, p) for grid in np.meshgrid(values, values, indexing="ij"))
     await _check_beats(bench, a, b, np.ones(len(a), dtype=bool))
 
 
@@ -28,10 +29,10 @@ async def running_accumulation(bench: Bench) -> None:
     """Random tiles of random length: the accumulator after each beat."""
     p = _parameters(bench)
     low, high = signed_range(p.operand_bits)
-    a, b = bench.rng.integers(low, high, (2, RANDOM_BEATS), endpoint=True)
+    a, b = bench.rng.integers(low, high, (2, RANDOM_BEATS, p.lanes), endpoint=True)
     first = bench.cycle
     await _check_beats(bench, a, b, bench.rng.random(RANDOM_BEATS) < 0.05)
-    bench.report_work(RANDOM_BEATS, RANDOM_BEATS, first)
+    bench.report_work(RANDOM_BEATS * p.lanes, RANDOM_BEATS, first)
 
 
 @bench_test
@@ -43,7 +44,8 @@ async def accumulator_extremes(bench: Bench) -> None:
     for factor_a, factor_b in ((low, low), (low, high), (high, high)):
         last = np.zeros(length, dtype=bool)
         last[-1] = True
-        await _check_beats(bench, np.full(length, factor_a), np.full(length, factor_b), last)
+        a, b = (np.full((length, p.lanes), factor) for factor in (factor_a, factor_b))
+        await _check_beats(bench, a, b, last)
 
 
 @bench_test
@@ -52,52 +54,74 @@ async def reset_starts_anew(bench: Bench) -> None:
     p = _parameters(bench)
     low, high = signed_range(p.operand_bits)
     for length in (1, 2, 7):
-        a, b = bench.rng.integers(low, high, (2, length), endpoint=True)
+        a, b = bench.rng.integers(low, high, (2, length, p.lanes), endpoint=True)
         await _check_beats(bench, a, b, np.zeros(length, dtype=bool))
         await bench.reset(1)
         await _check_beats(bench, a, b, np.arange(length) == length - 1)
 
 
 async def _check_beats(bench: Bench, a: Integers, b: Integers, last: np.ndarray) -> None:
+    """Send beats, operands of shape (beats, lanes), and compare all that the PE shows."""
     p = _parameters(bench)
-    expected = _expected_sums(a, b, last, p)
-    words = code_words(a, p)
-    mask = (1 << p.operand_bits) - 1
+    beats = len(a)
+    sent_a = pack_rows(np.reshape(code_words(a, p), a.shape), p.a_width)
+    sent_b = pack_rows(b, p.operand_bits)
     dut = bench.dut
-    seen: list[tuple[int, int, int, int]] = []
-    dut.a.value, dut.b.value, dut.last.value = words[0], int(b[0]) & mask, int(last[0])
+    dut.a.value, dut.b.value, dut.last.value = sent_a[0], sent_b[0], int(last[0])
     await bench.tick()
+    seen: list[tuple[int, ...]] = []
     # A beat driven after one edge is taken at the next and shows at the one after that.
-    for index in range(1, len(a) + 1):
-        following = min(index, len(a) - 1)
-        dut.a.value = words[following]
-        dut.b.value = int(b[following]) & mask
+    for index in range(1, beats + p.pe_latency):
+        following = min(index, beats - 1)
+        dut.a.value, dut.b.value = sent_a[following], sent_b[following]
         dut.last.value = int(last[following])
         await bench.tick()
         seen.append(_outputs(dut))
-    accumulators, a_next, b_next, last_next = np.array(seen).T
-    bench.check_equal(wrap(accumulators, p.accumulator_bits), expected, "accumulator by beat")
-    bench.check_equal(a_next, words, "a_next by beat")
-    bench.check_equal(b_next, b & mask, "b_next by beat")
-    bench.check_equal(last_next, last, "last_next by beat")
+    accumulators, done, *passed = ([*values] for values in zip(*seen, strict=True))
+    late = p.pe_latency - 1
+    sums = [_sum_of_words(word, p) for word in accumulators[late:]]
+    expected = _expected_sums(a, b, last, p)
+    bench.check_equal(wrap(np.array(sums), p.accumulator_bits), expected, "accumulator by beat")
+    bench.check_equal(done[late:], last, "done by beat")
+    for name, values, sent in zip(
+        ("a_next", "b_next", "last_next"), passed, (sent_a, sent_b, last.tolist()), strict=True
+    ):
+        bench.check_equal(np.array(values[:beats], object), np.array(sent, object), name)
 
 
-def _outputs(dut: Any) -> tuple[int, int, int, int]:
-    return (
-        int(dut.accumulator.value),
-        int(dut.a_next.value),
-        int(dut.b_next.value),
-        int(dut.last_next.value),
-    )
+def _outputs(dut: Any) -> tuple[int, ...]:
+    ports = (dut.accumulator, dut.done, dut.a_next, dut.b_next, dut.last_next)
+    return tuple(int(port.value) for port in ports)
+
+
+def _sum_of_words(accumulator: int, p: Parameters) -> int:
+    """The number that the accumulator's words stand for, modulo its width."""
+    mask = (1 << p.accumulator_bits) - 1
+    words = (accumulator >> word * p.accumulator_bits for word in range(p.words))
+    return sum(word & mask for word in words) & mask
 
 
 def _expected_sums(a: Integers, b: Integers, last: np.ndarray, p: Parameters) -> Integers:
-    sums = running_sums(a, b, last.tolist(), p.accumulator_bits)
+    sums = _running(a, b, last, p)
     if p.correct_at == "edge":
         # Without its correction each product is off by what depends on a alone.
-        off = sign_offset(p.operand_bits) - row_correction(a, p.operand_bits, p.encoding.value)
-        sums = sums + running_sums(off, np.ones_like(off), last.tolist(), p.accumulator_bits)
+        off = sign_offset(p.operand_bits) - row_correction(a, p.operand_bits, p.encoding.digit_set)
+        sums = sums + _running(off, np.ones_like(off), last, p)
     return wrap(sums, p.accumulator_bits)
+
+
+def _running(a: Integers, b: Integers, last: np.ndarray, p: Parameters) -> Integers:
+    """Sums after each beat: lanes one after the other, the last of them ends the beat."""
+    ends = np.zeros(a.shape, dtype=bool)
+    ends[:, -1] = last
+    sums = running_sums(a.ravel(), b.ravel(), ends.ravel().tolist(), p.accumulator_bits)
+    return sums[p.lanes - 1 :: p.lanes]
+
+
+def _in_lanes(values: Integers, p: Parameters) -> Integers:
+    """All values in beats of ``lanes``, as many as make whole beats."""
+    whole = values.size // p.lanes * p.lanes
+    return values.ravel()[:whole].reshape(-1, p.lanes)
 
 
 def corners(bench: Bench, p: Parameters) -> Integers:

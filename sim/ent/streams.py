@@ -13,8 +13,17 @@ from hdl.ent.top import STATUS_LAYOUT
 from sim.packing import pack_rows, unpack_rows
 
 
+def lines_by_beat(lines: Integers, lanes: int) -> Integers:
+    """What each beat has of all lines (rows of A, columns of B): ``lanes`` values of each.
+
+    lines: shape (lines, K), K a multiple of ``lanes``. Result: shape (K / lanes, lines x lanes).
+    """
+    count = len(lines)
+    return lines.reshape(count, -1, lanes).transpose(1, 0, 2).reshape(-1, count * lanes)
+
+
 def operand_beats(steps: Integers) -> list[Beat]:
-    """Beats of one tile: ``steps`` has a row of values for each step k."""
+    """Beats of one tile: ``steps`` has a row of values for each beat."""
     final = len(steps) - 1
     return [Beat(tuple(row), k == final) for k, row in enumerate(steps.tolist())]
 

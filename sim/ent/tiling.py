@@ -10,16 +10,16 @@ from golden.integers import Integers
 
 @dataclass(frozen=True)
 class TilePair:
-    """Operands of one tile, zero-padded to the array: a (R, K), b (K, C)."""
+    """Operands of one tile, zero-padded to the array and its lanes: a (R, K), b (K, C)."""
 
     a: Integers
     b: Integers
 
 
-def cut(a: Integers, b: Integers, rows: int, columns: int) -> list[TilePair]:
+def cut(a: Integers, b: Integers, rows: int, columns: int, lanes: int = 1) -> list[TilePair]:
     """Tiles of ``a @ b``, row of tiles by row of tiles."""
-    padded_a = _pad(a, rows, 0)
-    padded_b = _pad(b, columns, 1)
+    padded_a = _pad(_pad(a, rows, 0), lanes, 1)
+    padded_b = _pad(_pad(b, columns, 1), lanes, 0)
     return [
         TilePair(padded_a[top : top + rows], padded_b[:, left : left + columns])
         for top in range(0, len(padded_a), rows)
