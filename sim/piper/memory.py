@@ -1,9 +1,9 @@
 """The memory outside the chip that holds vocabularies: one port a lane, slow and out of step."""
 
 from collections import deque
-from typing import Any
 
-from sim.bench import Bench, active_cycles
+from sim.bench import Bench
+from sim.memory import Requests, Responses
 
 #: Cycles from a request to its answer: at least, and how many more by chance.
 LATENCY = 30
@@ -20,10 +20,10 @@ class MemoryPort:
 
     def __init__(self, bench: Bench, lane: int, pattern: str) -> None:
         self._bench = bench
-        self._read = _Requests(bench, f"o_read_{lane}", pattern)
-        self._write = _Requests(bench, f"o_write_{lane}", pattern)
-        self._answers = _Responses(bench, f"i_read_{lane}")
-        self._acknowledgements = _Responses(bench, f"i_written_{lane}")
+        self._read = Requests(bench, f"o_read_{lane}", pattern)
+        self._write = Requests(bench, f"o_write_{lane}", pattern)
+        self._answers = Responses(bench, f"i_read_{lane}")
+        self._acknowledgements = Responses(bench, f"i_written_{lane}")
         self._address_bits = len(bench.port(f"o_read_{lane}__payload"))
         self._words: dict[int, int] = {}
         self._unseen: deque[tuple[int, int]] = deque()
@@ -57,56 +57,3 @@ class MemoryPort:
             end.drive()
         for responses in (self._answers, self._acknowledgements):
             responses.drive(self._bench.cycle)
-
-
-class _Requests:
-    """Takes requests when its pattern allows."""
-
-    def __init__(self, bench: Bench, name: str, pattern: str) -> None:
-        self._valid: Any = bench.port(f"{name}__valid")
-        self._ready: Any = bench.port(f"{name}__ready")
-        self._payload: Any = bench.port(f"{name}__payload")
-        self._active = active_cycles(pattern, bench.rng)
-        self._is_ready = False
-
-    def sample(self) -> int | None:
-        if self._is_ready and int(self._valid.value):
-            return int(self._payload.value)
-        return None
-
-    def drive(self) -> None:
-        self._is_ready = next(self._active)
-        self._ready.value = int(self._is_ready)
-
-
-class _Responses:
-    """Gives responses in order, each when it is due."""
-
-    def __init__(self, bench: Bench, name: str) -> None:
-        self._valid: Any = bench.port(f"{name}__valid")
-        self._ready: Any = bench.port(f"{name}__ready")
-        self._payload: Any = bench.port(f"{name}__payload")
-        self._queue: deque[tuple[int, int]] = deque()
-        self._offers = False
-
-    def add(self, due: int, payload: int) -> None:
-        self._queue.append((due, payload))
-
-    def forget(self) -> None:
-        self._queue.clear()
-        self._valid.value = 0
-        self._offers = False
-
-    def sample(self) -> bool:
-        """Whether the response that is offered was taken."""
-        if not (self._offers and int(self._ready.value)):
-            return False
-        self._queue.popleft()
-        self._offers = False
-        return True
-
-    def drive(self, cycle: int) -> None:
-        if not self._offers and self._queue and self._queue[0][0] <= cycle:
-            self._payload.value = self._queue[0][1]
-            self._offers = True
-        self._valid.value = int(self._offers)
