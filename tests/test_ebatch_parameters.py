@@ -52,6 +52,13 @@ def test_an_accumulator_holds_the_largest_sum(size: int) -> None:
     assert -(1 << bits - 1) <= -128 * 127 * size < 128 * 128 * size < 1 << bits - 1
 
 
+@pytest.mark.parametrize("depth", [2, 3, 4, 7, 8, 63, 64, 4095, 4096])
+def test_a_count_of_tokens_has_just_the_bits_it_needs(depth: int) -> None:
+    """Counts of all lanes lie side by side, so those who look at one must agree on its width."""
+    bits = replace(ENGINE, token_depth=depth).count_bits
+    assert 1 << bits - 1 <= depth < 1 << bits
+
+
 def test_names_tell_engines_apart() -> None:
     others = ({"lanes": 4}, {"width": 8}, {"weight_buffers": 1}, {"completion": False})
     names = {replace(ENGINE, **changes).name for changes in others}

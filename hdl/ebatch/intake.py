@@ -37,7 +37,7 @@ class Intake(Component):
                 "accepts": In(1),
                 "token": Out(p.lanes),
                 "token_end": Out(1),
-                "counts": In(p.lanes * (p.token_depth + 1).bit_length()),
+                "counts": In(p.lanes * p.count_bits),
                 "sample": In(1),
                 "works": Out(1),
                 "flags": Out(step_flags(p)),
@@ -53,7 +53,7 @@ class Intake(Component):
         m = Module()
         p = self.parameters
         beat = self.i.payload
-        bits = (p.token_depth + 1).bit_length()
+        bits = p.count_bits
         words = p.input_size // p.width
         is_inside = Signal(p.lanes)  # of the sequence whose tokens come in
         tags = [Signal(p.tag_bits, name=f"tag_{lane}", reset_less=True) for lane in range(p.lanes)]
@@ -92,7 +92,7 @@ class Intake(Component):
         return m
 
     def _has(self, lane: int) -> Signal:
-        bits = (self.parameters.token_depth + 1).bit_length()
+        bits = self.parameters.count_bits
         return self.counts.word_select(lane, bits) != 0
 
     def _queue(

@@ -31,7 +31,7 @@ class LanePointers(Component):
                 "enters": In(1),
                 "enters_end": In(1),
                 "take": In(1),
-                "count": Out(range(p.token_depth + 1)),
+                "count": Out(p.count_bits),
                 "tail": Out(token_place(p)),
                 "head": Out(token_place(p)),
                 "turns": In(1),

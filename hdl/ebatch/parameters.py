@@ -100,6 +100,11 @@ class Parameters:
         """How many inputs a layer has."""
         return self.hidden_size if layer else self.input_size
 
+    @property
+    def count_bits(self) -> int:
+        """Bits of how many tokens a lane holds, from none to all it has room for."""
+        return self.token_depth.bit_length()
+
     def part_cycles(self, inputs: int) -> int:
         """Cycles of one part, which multiplies ``inputs`` values of every lane."""
         return max(inputs // self.width, self.lanes, MIN_PART)

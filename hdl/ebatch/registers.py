@@ -96,7 +96,7 @@ class Registers(Component):
                 "step": In(16),
                 "steps": In(16),
                 "level": In(16),
-                "counts": In(p.lanes * (p.token_depth + 1).bit_length()),
+                "counts": In(p.lanes * p.count_bits),
                 **{port: In(amount) for port in COUNTERS.values() if port != "cycles"},
             }
         )
@@ -126,7 +126,7 @@ class Registers(Component):
             amount = getattr(self, port) if port != "cycles" else 1
             m.d.sync += total.eq(total + amount)
             values[address] = total
-        bits = (p.token_depth + 1).bit_length()
+        bits = p.count_bits
         for lane in range(p.lanes):
             values[Register.LANE + lane] = self.counts.word_select(lane, bits)
         found = Signal(WORD)

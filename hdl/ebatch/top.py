@@ -172,7 +172,7 @@ class Ebatch(Component):
         block = Signal(16)
         with m.If(sequencer.block_ends):
             m.d.sync += block.eq(block + 1)
-        bits = (p.token_depth + 1).bit_length()
+        bits = p.count_bits
         counts = [intake.counts.word_select(lane, bits) for lane in range(p.lanes)]
         leaves = self.o_done.valid & self.o_done.ready
         m.d.comb += [
