@@ -243,6 +243,8 @@ def test_memory_of_a_given_ratio() -> None:
 def test_what_is_not_modelled_is_refused() -> None:
     with pytest.raises(ValueError, match="not modelled"):
         CycleModel(replace(SMALL, completion=False))
+    with pytest.raises(ValueError, match=r"descriptors2 is not modelled: it fetches its tokens"):
+        CycleModel(replace(SMALL, descriptors=2))
     model = CycleModel(SMALL)
     for steps in (0, 17):
         with pytest.raises(ValueError, match="allowed are 1 to 16"):

@@ -19,6 +19,11 @@ ENGINE = Parameters()
         ({"done_depth": 1}, "done_depth is 1; allowed are 2 to 4096"),
         ({"tag_bits": 33}, "tag_bits is 33; allowed are 1 to 32"),
         ({"weight_buffers": 3}, "weight_buffers is 3; allowed are 1 to 2"),
+        ({"descriptors": 257}, "descriptors is 257; allowed are 0 to 256"),
+        (
+            {"descriptors": 2, "completion": False},
+            "descriptors is 2; without completion allowed is 0",
+        ),
         ({"width": 6}, "width is 6; allowed are 4, 8, 16 and 32"),
         ({"hidden_size": 30}, "hidden_size is 30; allowed are multiples of the width 4 to 4096"),
         ({"input_size": 0}, "input_size is 0; allowed are multiples of the width 4 to 4096"),
@@ -60,6 +65,13 @@ def test_a_count_of_tokens_has_just_the_bits_it_needs(depth: int) -> None:
 
 
 def test_names_tell_engines_apart() -> None:
-    others = ({"lanes": 4}, {"width": 8}, {"weight_buffers": 1}, {"completion": False})
+    others = (
+        {"lanes": 4},
+        {"width": 8},
+        {"weight_buffers": 1},
+        {"completion": False},
+        {"descriptors": 2},
+        {"descriptors": 4},
+    )
     names = {replace(ENGINE, **changes).name for changes in others}
     assert len(names | {ENGINE.name}) == 1 + len(others)

@@ -21,13 +21,17 @@ _PLAIN = EbatchConfiguration(Parameters(completion=False))
 _PLAIN_CHECKED = EbatchConfiguration(
     Parameters(Cell.GRU_RESET_BEFORE, 3, 8, 12, layers=3, completion=False, **_TINY)
 )
+#: As many tokens as their count has numbers but for 0.
+_DESCRIBED = EbatchConfiguration(
+    Parameters(Cell.LSTM, 3, 8, 12, layers=2, descriptors=2, **{**_TINY, "token_depth": 7})
+)
 
 DATAPATH = Datapath(
     name="ebatch",
     summary="batched LSTM and GRU: sequences end to end in lanes, and word when one is done",
     paper="E-BATCH (arXiv 2009.10656); int8 LSTM of CMSIS-NN and TensorFlow Lite Micro",
     work="MAC",
-    configurations=(_SMALL, *_CHECKED, _PLAIN_CHECKED, _ENGINE, _PLAIN),
+    configurations=(_SMALL, *_CHECKED, _PLAIN_CHECKED, _DESCRIBED, _ENGINE, _PLAIN),
     small=_SMALL.name,
     mapped=(_PLAIN.name, _ENGINE.name),
     comparisons=(

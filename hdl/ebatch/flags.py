@@ -8,10 +8,16 @@ from hdl.ebatch.parameters import Parameters
 
 
 class Status(IntEnum):
-    """How a sequence ended. CUT: a token of another one came before its last one."""
+    """How a sequence ended. CUT: a token of another one came before its last one.
+
+    It never began, if its descriptor was refused: EMPTY: of length 0. NO_LANE: for a lane that does
+    not exist, whatever the length.
+    """
 
     OK = 0
     CUT = 1
+    EMPTY = 2
+    NO_LANE = 3
 
 
 #: Bits of a number of steps; longer sequences count modulo 2^16.

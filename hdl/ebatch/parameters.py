@@ -51,7 +51,9 @@ class Parameters:
     time steps that wait in a lane at most. done_depth: events that wait at most. tag_bits: of the
     number a sequence goes by. weight_buffers: layers whose weights are on the chip. completion:
     lanes begin and end on their own and say so; without it the engine is the plain one that E-BATCH
-    is compared with, in which all lanes begin and end together.
+    is compared with, in which all lanes begin and end together. descriptors: of sequences in memory
+    that wait in a lane at most, beside the one whose tokens the engine fetches; 0: tokens are sent
+    to it.
     """
 
     cell: Cell = Cell.LSTM
@@ -66,6 +68,7 @@ class Parameters:
     tag_bits: int = 16
     weight_buffers: int = 2
     completion: bool = True
+    descriptors: int = 0
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -76,10 +79,13 @@ class Parameters:
             ("done_depth", 2, 4096),
             ("tag_bits", 1, 32),
             ("weight_buffers", 1, 2),
+            ("descriptors", 0, 256),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"{name} is {value}; allowed are {low} to {high}")
+        if self.descriptors and not self.completion:
+            raise ValueError(f"descriptors is {self.descriptors}; without completion allowed is 0")
         if self.width not in (4, 8, 16, 32):
             raise ValueError(f"width is {self.width}; allowed are 4, 8, 16 and 32")
         for name in ("hidden_size", "input_size"):
@@ -94,7 +100,8 @@ class Parameters:
         sizes = f"{self.lanes}lanes-{self.input_size}x{self.hidden_size}x{self.layers}"
         tail = "" if self.completion else "-plain"
         buffers = "" if self.weight_buffers == 2 else "-1buffer"
-        return f"{self.cell}-{sizes}-{self.width}wide{buffers}{tail}"
+        descriptors = f"-descriptors{self.descriptors}" if self.descriptors else ""
+        return f"{self.cell}-{sizes}-{self.width}wide{buffers}{tail}{descriptors}"
 
     def inputs(self, layer: int) -> int:
         """How many inputs a layer has."""

@@ -3,7 +3,7 @@
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import Component, In, Out, connect, flipped
+from amaranth.lib.wiring import Component, In, Member, Out, connect, flipped
 
 from hdl.ebatch.core import build_core
 from hdl.ebatch.drain import Drain
@@ -16,6 +16,29 @@ from hdl.ebatch.registers import ADDRESS_BITS, WORD, Registers
 from hdl.ebatch.sequencer import Sequencer
 from hdl.ebatch.weight_store import WeightStore
 from hdl.wire import wire
+
+
+def engine_ports(parameters: Parameters) -> dict[str, Member]:
+    """Ports of ``Ebatch`` but for ``i``."""
+    p = parameters
+    return {
+        "o": Out(stream.Signature(output_beat(p))),
+        "o_done": Out(stream.Signature(done_event(p))),
+        "o_load": Out(stream.Signature(range(max(p.layers, 2)))),
+        "i_weights": In(stream.Signature(weight_beat(p))),
+        "room": Out(p.lanes),
+        "token_used": Out(p.lanes),
+        "lane_room": Out(p.lanes),
+        "block_begins": Out(1),
+        "block_closes": Out(1),
+        "block_steps": Out(16),
+        "irq": Out(1),
+        "busy": Out(1),
+        "address": In(ADDRESS_BITS),
+        "write_enable": In(1),
+        "write_data": In(WORD),
+        "read_data": Out(WORD),
+    }
 
 
 class Ebatch(Component):
@@ -41,27 +64,7 @@ class Ebatch(Component):
 
     def __init__(self, parameters: Parameters) -> None:
         self.parameters = p = parameters
-        super().__init__(
-            {
-                "i": In(stream.Signature(token_beat(p))),
-                "o": Out(stream.Signature(output_beat(p))),
-                "o_done": Out(stream.Signature(done_event(p))),
-                "o_load": Out(stream.Signature(range(max(p.layers, 2)))),
-                "i_weights": In(stream.Signature(weight_beat(p))),
-                "room": Out(p.lanes),
-                "token_used": Out(p.lanes),
-                "lane_room": Out(p.lanes),
-                "block_begins": Out(1),
-                "block_closes": Out(1),
-                "block_steps": Out(16),
-                "irq": Out(1),
-                "busy": Out(1),
-                "address": In(ADDRESS_BITS),
-                "write_enable": In(1),
-                "write_data": In(WORD),
-                "read_data": Out(WORD),
-            }
-        )
+        super().__init__({"i": In(stream.Signature(token_beat(p))), **engine_ports(p)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -84,6 +84,8 @@ class CycleModel:
     ) -> None:
         if not parameters.completion:
             raise ValueError(f"{parameters.name} is not modelled: it has no completion")
+        if parameters.descriptors:
+            raise ValueError(f"{parameters.name} is not modelled: it fetches its tokens itself")
         self.parameters = parameters
         self.timing = constants or timing(parameters)
         self.now = 0

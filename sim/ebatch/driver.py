@@ -110,23 +110,25 @@ class Driver:
         self.parameters: Parameters = bench.configuration.parameters
         self.network = random_network(bench.rng, self.parameters)
         self.memory = WeightMemory(bench, self.parameters, self.network, weights, latency)
+        self.memories: tuple[StreamEnd, ...] = (self.memory,)
         self.control = 0
         for name in ("address", "write_enable", "write_data"):
             bench.port(name).value = 0
 
-    async def write(self, register: Register, value: int, *ends: StreamEnd) -> None:
-        """Write a register; the ends, by default the memory of weights alone, go on meanwhile."""
+    async def write(self, register: int, value: int, *ends: StreamEnd) -> None:
+        """Write a register; the ends, by default the memories alone, go on meanwhile."""
         bench = self.bench
         bench.port("address").value = int(register)
         bench.port("write_data").value = value
         bench.port("write_enable").value = 1
-        await bench.tick(*(ends or (self.memory,)))
+        await bench.tick(*(ends or self.memories))
         bench.port("write_enable").value = 0
 
-    async def read(self, register: int) -> int:
+    async def read(self, register: int, *ends: StreamEnd) -> int:
+        """Read a register; the ends, by default the memories alone, go on meanwhile."""
         self.bench.port("address").value = int(register)
-        await self.bench.tick(self.memory)
-        await self.bench.tick(self.memory)
+        for _ in range(2):
+            await self.bench.tick(*(ends or self.memories))
         return int(self.bench.port("read_data").value)
 
     async def set(
@@ -196,7 +198,7 @@ class Driver:
     async def check_loads(self) -> None:
         """When no load is under way: as many layers and words came in as the memory gave."""
         bench, memory = self.bench, self.memory
-        await bench.run((memory,), lambda: memory.is_idle, limit=100_000)
+        await bench.run(self.memories, lambda: memory.is_idle, limit=100_000)
         found = await self.counters()
         wrong = sum(number in memory.spoil for number in range(len(memory.loads)))
         bench.check_equal(found[Register.LAYER_LOADS], len(memory.loads) - wrong, "layers loaded")

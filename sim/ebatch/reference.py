@@ -8,6 +8,7 @@ import numpy as np
 from golden.ebatch import Layer, run_layers
 from hdl.ebatch.flags import STEP_BITS, Status, done_event, output_beat
 from hdl.ebatch.parameters import Parameters
+from hdl.ebatch.refusals import described_event
 from sim.ebatch.tokens import Submission
 from sim.packing import unpack_fields
 
@@ -29,7 +30,7 @@ def record(
     outputs: Sequence[tuple[int, int]],
     events: Sequence[tuple[int, int]],
 ) -> list[LaneRecord]:
-    """Sort what was received, as pairs of cycle and payload, by lanes.
+    """Sort what was received, as pairs of cycle and payload, by lanes. No event is of a refusal.
 
     Raises AssertionError if the beats of a step are not together.
     """
@@ -51,8 +52,9 @@ def record(
         beats = []
     if beats:
         raise AssertionError("the last step is not complete")
+    events_layout = (described_event if parameters.descriptors else done_event)(parameters)
     for cycle, payload in events:
-        event = unpack_fields(done_event(parameters), payload)
+        event = unpack_fields(events_layout, payload)
         lanes[event["lane"]].events.append((event["tag"], event["steps"], event["status"], cycle))
     return lanes
 
