@@ -203,3 +203,13 @@ def test_no_sequence_begins_when_none_may() -> None:
     found.set(accepts=1)
     rest = found.run({}, {"o_several": None}, until_idle=True)
     assert len(rest.received["o_several"]) == 2 * 50 * words
+
+
+def test_not_even_the_first_sequence_begins_when_none_may() -> None:
+    found = runner()
+    found.reset()
+    found.set(accepts=0)
+    only = rows("several", [{"lane": 1, "tag": 7, "length": 2, "base": 0}])
+    run = found.run({"i_several": only}, {"o_several": None}, until_idle=True)
+    assert len(run.taken_at["i_several"]) == 1
+    assert len(run.received["o_several"]) == 0
