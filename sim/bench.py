@@ -22,6 +22,9 @@ DATAPATH_VARIABLE = "ASSAY_DATAPATH"
 CONFIGURATION_VARIABLE = "ASSAY_CONFIGURATION"
 RESULT_VARIABLE = "ASSAY_RESULT"
 
+#: Operands of a stretch of work that are not called anything else.
+UNIFORM = "uniform"
+
 
 def active_cycles(pattern: str, rng: np.random.Generator) -> Iterator[bool]:
     """Whether a stream's end is active, cycle by cycle."""
@@ -157,7 +160,7 @@ class Bench:
         self.checks = 0
         self.cycle = 0
         self.figures: dict[str, float] = {}
-        self.first_cycle: int | None = None
+        self.stretches: dict[str, dict[str, int | None]] = {}
 
     def port(self, name: str) -> Any:
         return getattr(self.dut, name)
@@ -214,14 +217,17 @@ class Bench:
                 f"got {np.atleast_1d(got)[first]}, expected {np.atleast_1d(want)[first]}"
             )
 
-    def report_work(self, work: int, cycles: int, first: int | None = None) -> None:
-        """State the sustained throughput: ``work`` units done in ``cycles`` cycles.
+    def report_work(
+        self, work: int, cycles: int, first: int | None = None, operands: str = UNIFORM
+    ) -> None:
+        """State a stretch of sustained work: ``work`` units done in ``cycles`` cycles.
 
         first: what ``cycle`` was in the first of them. With it, ``make synth`` states the energy
-        that these very cycles take; without it, none.
+        that these very cycles take; without it, none. operands: what is worked on. The operands
+        that a run names first give its throughput; others add an energy. The same operands
+        again take the place of what was said of them.
         """
-        self.figures |= {"work": work, "cycles": cycles}
-        self.first_cycle = first
+        self.stretches[operands] = {"first_cycle": first, "cycles": cycles, "work": work}
 
 
 def _is_handshake_input(name: str) -> bool:
@@ -246,17 +252,19 @@ def bench_test(function: Callable[[Bench], Awaitable[None]]) -> Any:
 
 def empty_outcome() -> dict[str, Any]:
     """What a testbench leaves behind before its first test has passed."""
-    return {"tests": {}, "figures": {}, "sources": []}
+    return {"tests": {}, "figures": {}, "stretches": {}, "sources": []}
 
 
 def _save(test: str, bench: Bench) -> None:
     file = Path(os.environ[RESULT_VARIABLE])
     result = json.loads(file.read_text()) if file.exists() else empty_outcome()
     result["sources"] = loaded_files(bench.configuration)
-    if bench.first_cycle is not None:
-        # All tests are recorded one after the other; ``cycle`` starts anew in each.
-        before = sum(each["cycles"] for each in result["tests"].values())
-        result["figures"]["first_cycle"] = before + bench.first_cycle
+    # All tests are recorded one after the other; ``cycle`` starts anew in each.
+    before = sum(each["cycles"] for each in result["tests"].values())
+    for operands, stretch in bench.stretches.items():
+        first = stretch["first_cycle"]
+        place = None if first is None else before + first
+        result["stretches"][operands] = {**stretch, "first_cycle": place}
     result["tests"][test] = {"checks": bench.checks, "cycles": bench.cycle}
     result["figures"] |= bench.figures
     file.write_text(json.dumps(result))

@@ -27,7 +27,9 @@ class SimulationResult:
     """One run of one configuration. ``verdict`` is "pass" or "fail".
 
     checks: comparisons made. cycles, work: of the stretch that shows sustained throughput.
-    first_cycle: where the stretch begins in the recording, if the testbench told.
+    first_cycle: where the stretch begins in the recording, if the testbench told. stretches: by
+    their operands, first_cycle, cycles and work of all whose beginning is known, that one first;
+    None of a run before there was more than one.
     simulated_cycles: of the whole run. seconds: of the run, without the build.
     circuit: fingerprint of the exported design. sources: files the run depends on; key: their
     fingerprint.
@@ -51,6 +53,7 @@ class SimulationResult:
     message: str = ""
     figures: dict[str, float] | None = None
     first_cycle: int | None = None
+    stretches: dict[str, dict[str, int]] | None = None
 
     @property
     def replay(self) -> str:
@@ -96,9 +99,9 @@ def _simulate(datapath: Datapath, name: str, seed: int, *, waves: bool) -> Simul
         outcome = _run_testbench(
             simulator, datapath.name, name, configuration.testbenches, seed, target, waves
         )
-    figures = outcome["figures"]
-    work, cycles = int(figures.pop("work", 0)), int(figures.pop("cycles", 0))
-    first_cycle = figures.pop("first_cycle", None)
+    stretches = outcome["stretches"]
+    main: dict = next(iter(stretches.values()), {})
+    work, cycles = int(main.get("work", 0)), int(main.get("cycles", 0))
     result = SimulationResult(
         datapath=datapath.name,
         config=name,
@@ -116,8 +119,13 @@ def _simulate(datapath: Datapath, name: str, seed: int, *, waves: bool) -> Simul
         sources=outcome["sources"],
         key=_key_of_pass(configuration, seed, outcome),
         message=outcome["message"],
-        figures=figures,
-        first_cycle=first_cycle,
+        figures=outcome["figures"],
+        first_cycle=main.get("first_cycle"),
+        stretches={
+            operands: each
+            for operands, each in stretches.items()
+            if each["first_cycle"] is not None
+        },
     )
     write_atomically(target / "result.json", json.dumps(asdict(result), indent=1))
     return result

@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from hdl.datapath import find_datapath
-from sim.bench import Bench
 from sim.ports import Port
-from sim.run import SimulationResult, simulate, stimulus_file
+from sim.run import SimulationResult
 from sim.tools import run_yosys
 from synth import energy
 from synth.cost import LIBRARIES
@@ -22,7 +20,6 @@ from synth.netlist import Netlist, read_module
 from synth.replay import ReplayError
 from synth.toggles import Stretch, Toggles, count_toggles
 
-NAME = "pe-int4-acc12-nr4sd-edge-edge"
 PERIOD_PS = 4000.0
 CYCLES = 100
 #: The first cycles of a recording, in which it is reset.
@@ -268,28 +265,3 @@ def test_energy_of_a_unit_of_work(
     monkeypatch.setattr(energy, "LONGEST_STRETCH", 60)
     assert of(result(first_cycle=RESET + 1, cycles=150, work=100)) == full
     assert of(result(first_cycle=None, cycles=150, work=100)) is None
-
-
-def test_a_testbench_marks_its_stretch() -> None:
-    """In the recording, beats are behind the two cycles of reset that begin their test."""
-    simulated = simulate(find_datapath("ent"), NAME)
-    first = simulated.first_cycle
-    assert first is not None
-    header, _, samples = stimulus_file(simulated).read_bytes().partition(b"\n")
-    ports = [name.split(b":")[0] for name in header.split()]
-    widths = [int(name.split(b":")[1]) for name in header.split()]
-    sizes = [1 if width <= 8 else 2 for width in widths]
-    size = sum(sizes)
-    assert (len(samples) - len(b"end\n")) / size == simulated.simulated_cycles
-    reset = samples[sum(sizes[: ports.index(b"rst")]) :: size]
-    assert reset[first - 2 : first] == b"\1\1"
-    assert not any(reset[first : first + simulated.cycles])
-
-
-def test_work_without_its_first_cycle_is_no_stretch() -> None:
-    bench = object.__new__(Bench)
-    bench.figures = {}
-    bench.report_work(7, 5)
-    assert bench.first_cycle is None
-    bench.report_work(7, 5, 3)
-    assert (bench.figures, bench.first_cycle) == ({"work": 7, "cycles": 5}, 3)
