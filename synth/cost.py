@@ -22,6 +22,8 @@ from synth.targets import Target
 
 MAPPINGS = BUILD / "mappings"
 LIBRARIES = BUILD / "libraries"
+#: Operations in a unit of work that is a multiply-add: as everywhere, a product and a sum.
+OPERATIONS = {"MAC": 2, "FMA": 2}
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Cost:
     circuit: fingerprint of the exported design, as in ``SimulationResult``. energy_pj_per_work:
     over the stretch that shows sustained throughput, at the clock of ``work_per_second``, without
     the memories; None where it was not determined. energy_parts: the same by its causes.
+    energy_by_operands: these parts by the operands of each stretch, that one first;
+    energy_by_block: by operands and block, in pJ, the glue between blocks as ``top``.
     """
 
     datapath: str
@@ -59,11 +63,21 @@ class Cost:
     circuit: str
     energy_pj_per_work: float | None = None
     energy_parts: dict[str, float] | None = None
+    energy_by_operands: dict[str, dict[str, float]] | None = None
+    energy_by_block: dict[str, dict[str, float]] | None = None
 
     @property
     def total_um2(self) -> float:
         """Cells and memories."""
         return self.area_um2 + self.memory_um2
+
+    @property
+    def operations_per_joule(self) -> float | None:
+        """Over 1e9, GOPS/W; None for work that is no multiply-add, or without an energy."""
+        operations = OPERATIONS.get(self.unit)
+        if operations is None or not self.energy_pj_per_work:
+            return None
+        return operations / (self.energy_pj_per_work * 1e-12)
 
 
 class NotVerifiedError(RuntimeError):
@@ -127,6 +141,7 @@ def _cost(
     bits = sum(memory.bits for memory in memories(netlist.flat))
     clock_ps = max(timing.period_ps, target.period_ps or 0.0)
     energy = energy_per_work(netlist, library, ports, simulated, clock_ps, folder)
+    main = next(iter(energy.values()), None)
     path = [f"{step.cell or 'port'} {step.pin} {step.arrival_ps:.0f} ps" for step in timing.path]
     return Cost(
         datapath=simulated.datapath,
@@ -148,6 +163,8 @@ def _cost(
         spread={each.block.name: each.spread(target) for each in mappings},
         netlist_checks=checks,
         circuit=simulated.circuit,
-        energy_pj_per_work=round(sum(energy.values()), 6) if energy else None,
-        energy_parts=energy,
+        energy_pj_per_work=main.total if main else None,
+        energy_parts=main.parts if main else None,
+        energy_by_operands={name: each.parts for name, each in energy.items()} or None,
+        energy_by_block={name: each.blocks for name, each in energy.items()} or None,
     )

@@ -1,4 +1,4 @@
-"""Counts the transitions of every net of a netlist during a stretch of its recorded run.
+"""Counts the transitions of every net of a netlist during stretches of its recorded run.
 
 The gates are data for ``sim/runtime/toggles.cpp``, which is compiled once. Nets are compared
 between settled cycles, so glitches are not seen. The outputs are compared with the recording once
@@ -53,22 +53,29 @@ def count_toggles(
     library: Library,
     ports: Sequence[Port],
     stimulus: Path,
-    stretch: Stretch,
+    stretches: Sequence[Stretch],
     folder: Path,
-) -> Toggles:
-    """Transitions of a flat module of Yosys' JSON while it repeats ``stretch`` of a recording.
+) -> list[Toggles]:
+    """Transitions of a flat module of Yosys' JSON in each of the ``stretches`` of a recording.
 
-    What is written on the way is in ``folder``. Raises UnsupportedError for a circuit that is not
-    simulated here, and ReplayError if an output differs from the recording.
+    The recording is repeated once for all of them. What is written on the way is in ``folder``.
+    Raises UnsupportedError for a circuit that is not simulated here, and ReplayError if an
+    output differs from the recording.
     """
     circuit = Circuit(module, library)
     recording = _Recording(ports, stimulus)
-    if stretch.first + stretch.cycles > recording.cycles:
+    if any(stretch.first + stretch.cycles > recording.cycles for stretch in stretches):
         raise ReplayError("the stretch in which work is done is not in the recording")
     file = folder / "gates.txt"
     file.write_text(_text(circuit, module["ports"], recording))
-    counts = [int(count) for count in _simulate(file, recording, stretch).split()]
+    counts = [int(count) for count in _simulate(file, recording, stretches).split()]
     file.unlink()  # large, and made from the netlist in no time
+    size = circuit.size + len(circuit.watched)
+    return [_toggles(circuit, counts[at : at + size]) for at in range(0, len(counts), size)]
+
+
+def _toggles(circuit: Circuit, counts: Sequence[int]) -> Toggles:
+    """What ``toggles.cpp`` prints of one stretch, by cell, pin and net."""
     alone = dict(zip(circuit.watched, counts[circuit.size :], strict=True))
     return Toggles(
         outputs={pin: counts[value] for pin, value in circuit.outputs.items()},
@@ -134,9 +141,11 @@ def _listed(rows: Iterable[Sequence[int]]) -> list[str]:
     return [str(len(lines)), *lines]
 
 
-def _simulate(gates: Path, recording: _Recording, stretch: Stretch) -> str:
+def _simulate(gates: Path, recording: _Recording, stretches: Sequence[Stretch]) -> str:
     """What ``toggles.cpp`` prints."""
-    cycles = (stretch.first, stretch.cycles, recording.compared)
+    cycles = [recording.compared]
+    for stretch in stretches:
+        cycles += [stretch.first, stretch.cycles]
     command = [*map(str, (_program(), gates, recording.file, *cycles))]
     try:
         finished = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_REPLAY)

@@ -1,13 +1,15 @@
 // Counts the transitions of every net of a netlist of gates while it repeats a recorded run.
 // Compiled once for all netlists: the gates are data. A net has one value a cycle, that of the
 // settled circuit, so there are no glitches.
-// usage: toggles GATES RECORDING FIRST CYCLES COMPARED; synth/toggles.py writes GATES, whose
+// usage: toggles GATES RECORDING COMPARED (FIRST CYCLES)...; synth/toggles.py writes GATES, whose
 // numbers are, each list after its length: bytes of the recording's header and of a cycle, nets;
 // inputs and outputs (net, byte, bit); gates in the order of evaluation (inputs, table, output, the
 // nets of the inputs); registers (output, data, initial value); watched (input, outputs after their
-// number). Runs from the beginning, and counts in CYCLES cycles from FIRST on. Outputs are compared
-// from COMPARED on. Prints the transitions of each net, and of each watched input those in cycles
-// in which none of its outputs moves; or the first difference, and exits 1.
+// number). Runs once from the beginning, and counts in each stretch of CYCLES cycles from FIRST on;
+// stretches may overlap. Outputs are compared from COMPARED on. Prints, stretch by stretch, the
+// transitions of each net, and of each watched input those in cycles in which none of its outputs
+// moves; or the first difference, and exits 1.
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -21,6 +23,11 @@ struct Gate { uint64_t table; uint32_t output, first; };
 struct Run { uint32_t inputs, first, end; };  // gates one after the other with as many inputs
 struct Register { uint32_t output, data; };
 struct Watched { uint32_t input, outputs, first; };
+struct Stretch {
+    uint64_t first, end;
+    std::vector<uint64_t> toggles, alone;
+    bool has(uint64_t cycle) const { return first <= cycle && cycle < end; }
+};
 
 template <uint32_t INPUTS>
 static void evaluate(const Gate* gate, const Gate* end, const uint32_t* pins, uint8_t* value) {
@@ -34,7 +41,7 @@ static void evaluate(const Gate* gate, const Gate* end, const uint32_t* pins, ui
 static constexpr decltype(&evaluate<0>) EVALUATE[] = {
     evaluate<0>, evaluate<1>, evaluate<2>, evaluate<3>, evaluate<4>, evaluate<5>, evaluate<6>};
 
-int main(int, char** arguments) {
+int main(int count, char** arguments) {
     std::ifstream gates_file{arguments[1]}, record_file{arguments[2], std::ios::binary};
     const std::string record{std::istreambuf_iterator<char>{record_file}, {}};
     const auto number = [&] {
@@ -43,7 +50,12 @@ int main(int, char** arguments) {
         return value;
     };
     const auto argument = [&](int index) { return std::strtoull(arguments[index], nullptr, 10); };
-    const uint64_t first = argument(3), end = first + argument(4), compared = argument(5);
+    const uint64_t compared = argument(3);
+    std::vector<Stretch> stretches;
+    for (int index = 4; index + 1 < count; index += 2)
+        stretches.push_back({argument(index), argument(index) + argument(index + 1), {}, {}});
+    uint64_t end = 0;
+    for (const auto& stretch : stretches) end = std::max(end, stretch.end);
 
     const uint64_t header = number(), size = number(), nets = number();
     std::vector<Port> inputs(number());
@@ -79,11 +91,16 @@ int main(int, char** arguments) {
     }
     if (record.size() < header + end * size) return 2;
 
-    std::vector<uint64_t> toggles(nets), alone(watched.size());
-    std::vector<uint8_t> moved(nets), next(registers.size());
+    for (auto& stretch : stretches) {
+        stretch.toggles.resize(nets);
+        stretch.alone.resize(watched.size());
+    }
+    std::vector<uint8_t> moved(nets), still(watched.size()), next(registers.size());
     for (uint64_t cycle = 0; cycle < end; ++cycle) {
         const char* sample = record.data() + header + cycle * size;
-        if (cycle >= first) before = value;
+        const bool counts = std::any_of(stretches.begin(), stretches.end(),
+                                        [&](const auto& each) { return each.has(cycle); });
+        if (counts) before = value;
         // The registers take what the last cycle left at their inputs.
         if (cycle != 0) {
             for (size_t index = 0; index < registers.size(); ++index)
@@ -100,20 +117,23 @@ int main(int, char** arguments) {
                     std::printf("cycle %llu: an output differs\n", (unsigned long long)cycle);
                     return 1;
                 }
-        if (cycle < first || cycle == 0) continue;  // from nothing to the first values
-        for (size_t net = 0; net < nets; ++net) {
-            moved[net] = value[net] ^ before[net];
-            toggles[net] += moved[net];
-        }
+        if (!counts || cycle == 0) continue;  // from nothing to the first values
+        for (size_t net = 0; net < nets; ++net) moved[net] = value[net] ^ before[net];
         for (size_t index = 0; index < watched.size(); ++index) {
             const auto& each = watched[index];
-            uint8_t still = moved[each.input];
+            still[index] = moved[each.input];
             for (uint32_t output = 0; output < each.outputs; ++output)
-                still &= !moved[pins[each.first + output]];
-            alone[index] += still;
+                still[index] &= !moved[pins[each.first + output]];
+        }
+        for (auto& stretch : stretches) {
+            if (!stretch.has(cycle)) continue;
+            for (size_t net = 0; net < nets; ++net) stretch.toggles[net] += moved[net];
+            for (size_t index = 0; index < watched.size(); ++index)
+                stretch.alone[index] += still[index];
         }
     }
-    for (const auto count : toggles) std::printf("%llu\n", (unsigned long long)count);
-    for (const auto count : alone) std::printf("%llu\n", (unsigned long long)count);
+    for (const auto& stretch : stretches)
+        for (const auto& counts : {stretch.toggles, stretch.alone})
+            for (const auto each : counts) std::printf("%llu\n", (unsigned long long)each);
     return 0;
 }
