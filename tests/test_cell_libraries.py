@@ -7,7 +7,6 @@ tables are also compared with those, cell by cell.
 import gzip
 import itertools
 import json
-import os
 import random
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from full_libraries import NAMES, full_libraries
 
 from synth import extract_cells, libraries
 from synth.cell_table import LOADS_FF, SENSES, SLEWS_PS, liberty_text, read_table, write_table
@@ -25,8 +25,6 @@ from synth.function import parse
 from synth.liberty import parse_liberty, read_liberty
 from synth.library import EITHER, NEGATIVE, Arc, Cell, Library, Pin, Register, Setup, Table
 from synth.timing import critical_path, net_loads
-
-NAMES = ("sky130hd", "sg13g2")
 
 AREAS = {
     "sky130hd": {
@@ -55,16 +53,6 @@ AREAS = {
     },
 }
 """Facts copied by hand from the public libraries: area in µm², function of the first output."""
-
-
-def full_libraries() -> dict[str, Path]:
-    """The full library of each process, as far as the folder of the environment has them."""
-    folder = os.environ.get("ASSAY_FULL_LIBERTY")
-    files = sorted(Path(folder).glob("*.lib*")) if folder else []
-    found = {name: file for name in NAMES for file in files if file.name.startswith(name)}
-    if folder and not found:
-        raise ValueError(f"ASSAY_FULL_LIBERTY={folder} has no sky130hd*.lib* or sg13g2*.lib*")
-    return found
 
 
 FULL = full_libraries()
