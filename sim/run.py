@@ -121,14 +121,15 @@ def _simulate(datapath: Datapath, name: str, seed: int, *, waves: bool) -> Simul
         message=outcome["message"],
         figures=outcome["figures"],
         first_cycle=main.get("first_cycle"),
-        stretches={
-            operands: each
-            for operands, each in stretches.items()
-            if each["first_cycle"] is not None
-        },
+        stretches=_located(stretches),
     )
     write_atomically(target / "result.json", json.dumps(asdict(result), indent=1))
     return result
+
+
+def _located(stretches: dict[str, dict]) -> dict[str, dict[str, int]]:
+    """The stretches of which the testbench told where they begin."""
+    return {name: each for name, each in stretches.items() if each["first_cycle"] is not None}
 
 
 def _describe(error: Exception) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hdl.datapath import find_datapath
 from sim import bench as sim_bench
 from sim.bench import RESULT_VARIABLE, Bench
-from sim.run import load, simulate, stimulus_file
+from sim.run import _located, load, simulate, stimulus_file
 
 NAME = "pe-int4-acc12-nr4sd-edge-edge"
 
@@ -58,6 +58,11 @@ def test_a_testbench_names_its_stretches(tmp_path: Path, monkeypatch: pytest.Mon
         ("digits", {"first_cycle": 120, "cycles": 4, "work": 9}),
         ("unknown", {"first_cycle": None, "cycles": 2, "work": 1}),
     ]
+
+
+def test_a_run_records_the_stretches_whose_place_is_known() -> None:
+    known = {"first_cycle": 0, "cycles": 5, "work": 7}
+    assert _located({"a": {**known, "first_cycle": None}, "b": known}) == {"b": known}
 
 
 def test_results_from_before_there_were_stretches_are_read(tmp_path: Path) -> None:
