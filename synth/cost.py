@@ -10,7 +10,7 @@ from sim.paths import BUILD, configuration_folder
 from sim.ports import Port, top_ports
 from sim.run import SimulationResult, simulate, stimulus_file
 from synth.blocks import cut
-from synth.energy import energy_per_work
+from synth.energy import energy_per_work, operations_per_joule
 from synth.fit import fit
 from synth.libraries import Choice, load_library
 from synth.library import Library
@@ -22,8 +22,6 @@ from synth.targets import Target
 
 MAPPINGS = BUILD / "mappings"
 LIBRARIES = BUILD / "libraries"
-#: Operations in a unit of work that is a multiply-add: as everywhere, a product and a sum.
-OPERATIONS = {"MAC": 2, "FMA": 2}
 
 
 @dataclass(frozen=True)
@@ -74,10 +72,7 @@ class Cost:
     @property
     def operations_per_joule(self) -> float | None:
         """Over 1e9, GOPS/W; None for work that is no multiply-add, or without an energy."""
-        operations = OPERATIONS.get(self.unit)
-        if operations is None or not self.energy_pj_per_work:
-            return None
-        return operations / (self.energy_pj_per_work * 1e-12)
+        return operations_per_joule(self.unit, self.energy_pj_per_work)
 
 
 class NotVerifiedError(RuntimeError):

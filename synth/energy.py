@@ -24,6 +24,9 @@ LONGEST_STRETCH = 20_000
 #: Bits of memory beyond which the contents are not simulated gate by gate.
 LARGEST_MEMORY = 1 << 16
 
+#: Operations in a unit of work that is a multiply-add: as everywhere, a product and a sum.
+OPERATIONS = {"MAC": 2, "FMA": 2}
+
 _FJ_PER_PJ = 1e3
 #: nW times ps, in fJ.
 _LEAKAGE_FJ = 1e-6
@@ -116,6 +119,14 @@ def energy_per_work(
         work = each["work"] * stretch.cycles / each["cycles"]
         found[operands] = _of_work({name: Energy(**parts) for name, parts in blocks.items()}, work)
     return found
+
+
+def operations_per_joule(unit: str, pj_per_work: float | None) -> float | None:
+    """Of work in ``unit``; None if that is no multiply-add, or the energy is not known."""
+    operations = OPERATIONS.get(unit)
+    if operations is None or not pj_per_work:
+        return None
+    return operations / (pj_per_work * 1e-12)
 
 
 def _of_work(blocks: Mapping[str, Energy], work: float) -> WorkEnergy:
