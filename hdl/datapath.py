@@ -35,18 +35,63 @@ class Configuration(ABC):
     def build(self) -> Component:
         """The top component."""
 
+    @property
+    def clock_ps(self) -> Mapping[str, float]:
+        """By process, the clock period in ps it is mapped for, where the usual one won't do."""
+        return {}
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What it is mapped for, as in ``synth/targets.py``: "area", "clock", "efficiency"."""
+        return ("area", "clock")
+
 
 @dataclass(frozen=True)
 class Comparison:
     """A candidate set against its fair baseline: two configurations, by name.
 
-    published: what the paper claims, with its process, or "not available".
+    name: where and what, as in "PE: encoder at the edge". published: what the paper claims, with
+    its process, or "not available".
     """
 
     name: str
     baseline: str
     candidate: str
     published: str = "not available"
+
+    @property
+    def idea(self) -> str:
+        """What is compared, whatever it is part of: the name after its first colon."""
+        return self.name.partition(": ")[2] or self.name
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A large array whose cost is told from a small one, block by block (``synth/scale.py``).
+
+    name: of the scale, such as "1 TOPS". organisation: what kind of array. multipliers: how many
+    ``large`` has; each does one unit of work a cycle. small: name of a mapped configuration.
+    large: the same array at scale, which is neither simulated nor mapped as a whole.
+    """
+
+    name: str
+    organisation: str
+    multipliers: int
+    small: str
+    large: Configuration
+
+    def __post_init__(self) -> None:
+        if self.multipliers < 1:
+            raise ValueError(f"scale {self.name}, {self.large.name}: no multipliers")
+
+
+@dataclass(frozen=True)
+class PublishedGain:
+    """What the paper claims for one scale, in %, on average over the organisations."""
+
+    scale: str
+    area_efficiency: float
+    energy_efficiency: float
 
 
 @dataclass(frozen=True)
@@ -83,6 +128,8 @@ class Datapath:
     small: the instance that simulates and maps in seconds.
     mapped: names of the instances ``make synth`` maps. work: one unit of useful work.
     references: public designs that are set beside instances.
+    scales: large arrays; comparisons of their small ones are made at scale too, and averaged over
+    the organisations. published_gains: what the paper says of these averages.
     """
 
     name: str
@@ -94,6 +141,8 @@ class Datapath:
     mapped: tuple[str, ...]
     comparisons: tuple[Comparison, ...] = ()
     references: tuple[Reference, ...] = ()
+    scales: tuple[Scale, ...] = ()
+    published_gains: tuple[PublishedGain, ...] = ()
     by_name: Mapping[str, Configuration] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -102,9 +151,17 @@ class Datapath:
             raise ValueError(f"datapath {self.name}: two configurations have the same name")
         compared = [n for c in self.comparisons for n in (c.baseline, c.candidate)]
         compared += [reference.config for reference in self.references]
+        compared += [scale.small for scale in self.scales]
         for name in (self.small, *self.mapped, *compared):
             if name not in by_name:
                 raise ValueError(f"datapath {self.name}: no configuration is named {name!r}")
+        for comparison in self.comparisons:
+            sides = (by_name[comparison.baseline], by_name[comparison.candidate])
+            if sides[0].clock_ps != sides[1].clock_ps or sides[0].targets != sides[1].targets:
+                raise ValueError(
+                    f"datapath {self.name}: {comparison.name} compares circuits that are mapped "
+                    "for different clocks or targets"
+                )
         object.__setattr__(self, "by_name", by_name)
 
     def configuration(self, name: str) -> Configuration:

@@ -6,7 +6,7 @@ PEs that see the same operand would share their encoders, which is the idea unde
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hdl.export import TOP
@@ -35,14 +35,43 @@ class Block:
 
 def cut(rtlil: str) -> list[Block]:
     """The blocks of a design, those inside others first, the top module last."""
-    modules = {match[1]: match[0] for match in _MODULE.finditer(rtlil)}
-    kept = {name for name, text in modules.items() if _KEEP in text and name != TOP}
+    modules, kept = _modules(rtlil)
     return [_block(modules, name, kept) for name in (*sorted(kept), TOP)]
+
+
+def cut_units(rtlil: str) -> list[Block]:
+    """The blocks among modules that nothing holds yet: those of ``cut`` without the top."""
+    modules, kept = _modules(rtlil)
+    return [_block(modules, name, kept) for name in sorted(kept)]
+
+
+def flatten(rtlil: str) -> str:
+    """The design with nothing kept: a single block."""
+    return rtlil.replace(_KEEP, "")
+
+
+def instances(blocks: Sequence[Block]) -> dict[str, int]:
+    """How often each block of a design occurs in the whole."""
+    by_name = {block.name: block for block in blocks}
+
+    def count(name: str) -> int:
+        if name == TOP:
+            return 1
+        holders = (block for block in blocks if name in block.kept)
+        return sum(block.kept[name] * count(block.name) for block in holders)
+
+    return {name: count(name) for name in by_name}
 
 
 def rename(text: str, old: str, new: str) -> str:
     """RTLIL with module ``old`` called ``new``."""
     return text.replace(f"module \\{old}\n", f"module \\{new}\n")
+
+
+def _modules(rtlil: str) -> tuple[dict[str, str], set[str]]:
+    """The modules of a design by name, and which of them are kept whole."""
+    modules = {match[1]: match[0] for match in _MODULE.finditer(rtlil)}
+    return modules, {name for name, text in modules.items() if _KEEP in text and name != TOP}
 
 
 def _block(modules: dict[str, str], name: str, kept: set[str]) -> Block:

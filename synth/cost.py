@@ -1,5 +1,6 @@
 """What one configuration costs: mapped, timed, and replayed against its simulation."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from sim.cache import fingerprint, locked
 from sim.paths import BUILD, configuration_folder
 from sim.ports import Port, top_ports
 from sim.run import SimulationResult, simulate, stimulus_file
-from synth.blocks import cut
+from synth.block_costs import block_costs
+from synth.blocks import Block, cut
+from synth.efficiency import most_efficient, pool
 from synth.energy import energy_per_work, operations_per_joule
 from synth.fit import fit
 from synth.libraries import Choice, load_library
@@ -18,7 +21,7 @@ from synth.mapping import Mappings, map_block
 from synth.memory_area import memory_area_um2
 from synth.netlist import cell_area, memories, unmapped
 from synth.replay import replay
-from synth.targets import Target
+from synth.targets import DEFAULT_PERIOD, Target, told
 
 MAPPINGS = BUILD / "mappings"
 LIBRARIES = BUILD / "libraries"
@@ -37,7 +40,10 @@ class Cost:
     over the stretch that shows sustained throughput, at the clock of ``work_per_second``, without
     the memories; None where it was not determined. energy_parts: the same by its causes.
     energy_by_operands: these parts by the operands of each stretch, that one first;
-    energy_by_block: by operands and block, in pJ, the glue between blocks as ``top``.
+    energy_by_block: by operands and block, in pJ for a unit of work in all instances of the block,
+    the glue between blocks as ``top``.
+    blocks: by block, how many instances, and area_um2 and sram_bits of one, without blocks inside;
+    the instances' areas add up to area_um2.
     """
 
     datapath: str
@@ -63,6 +69,12 @@ class Cost:
     energy_parts: dict[str, float] | None = None
     energy_by_operands: dict[str, dict[str, float]] | None = None
     energy_by_block: dict[str, dict[str, float]] | None = None
+    blocks: dict[str, dict[str, float]] | None = None
+
+    @property
+    def clock_ps(self) -> float:
+        """The clock period that ``work_per_second`` is stated at."""
+        return max(self.critical_path_ps, self.target_ps or 0.0)
 
     @property
     def total_um2(self) -> float:
@@ -93,17 +105,39 @@ def verified(datapath: Datapath, name: str) -> tuple[SimulationResult, str]:
     return simulated, rtlil
 
 
-def costs(datapath: Datapath, name: str, choice: Choice, goals: tuple[Target, ...]) -> list[Cost]:
+def map_blocks(
+    blocks: Iterable[Block], choice: Choice, target: Target, period_ps: float
+) -> list[Mappings]:
+    """Map every block in every way; scripts are told ``period_ps``, and more for some targets."""
+    library, liberty = load_library(choice.source, LIBRARIES)
+    return [
+        pool(
+            [
+                map_block(block, not block.kept, period, library, liberty, MAPPINGS)
+                for period in told(target, period_ps)
+            ]
+        )
+        for block in blocks
+    ]
+
+
+def costs(
+    datapath: Datapath,
+    name: str,
+    choice: Choice,
+    goals: tuple[Target, ...],
+    period_ps: float | None = None,
+) -> list[Cost]:
     """Map a configuration to the chosen library, for every target in ``goals``.
 
-    Raises NotVerifiedError if its simulation fails, ReplayError if a netlist differs from it.
+    ``period_ps``: what ABC is told, if no goal has a clock (``synth.targets.clock``). Raises
+    NotVerifiedError if its simulation fails, ReplayError if a netlist differs from it.
     """
     simulated, rtlil = verified(datapath, name)
-    period = max(target.period_ps or 0.0 for target in goals)
-    library, liberty = load_library(choice.source, LIBRARIES)
-    mappings = [
-        map_block(block, not block.kept, period, library, liberty, MAPPINGS) for block in cut(rtlil)
-    ]
+    clocks = [goal.period_ps for goal in goals if goal.period_ps]
+    period = max(clocks, default=period_ps or DEFAULT_PERIOD)
+    library, _ = load_library(choice.source, LIBRARIES)
+    blocks = cut(rtlil)
     folder = configuration_folder(datapath.name, name) / "synth"
     found = []
     with locked(folder / ".lock"):
@@ -111,6 +145,7 @@ def costs(datapath: Datapath, name: str, choice: Choice, goals: tuple[Target, ..
             place = folder / f"{choice.label}-{target.name}"
             place.mkdir(parents=True, exist_ok=True)
             ports = top_ports(rtlil)
+            mappings = map_blocks(blocks, choice, target, period)
             found.append(_cost(simulated, ports, mappings, target, library, choice.label, place))
     return found
 
@@ -124,17 +159,23 @@ def _cost(
     label: str,
     folder: Path,
 ) -> Cost:
-    found = fit(mappings, target, library, folder)
+    if target.efficient:
+        found = most_efficient(mappings, library, folder)
+    else:
+        found = fit(mappings, target, library, folder)
     netlist, timing = found.netlist, found.timing
     if foreign := unmapped(netlist.flat, library):
         raise NotVerifiedError(f"cells outside the library are left: {', '.join(foreign)}")
     blocks = sorted({part for each in mappings for part in each.block.kept})
     checks = replay(netlist.verilog, ports, blocks, stimulus_file(simulated), folder)
     areas = cell_area(netlist.flat, library)
+    parts = block_costs([each.block for each in mappings], found.chosen, netlist, library)
     area = sum(areas.values())
     sequential = sum(um2 for name, um2 in areas.items() if library.cells[name].register)
     bits = sum(memory.bits for memory in memories(netlist.flat))
     clock_ps = max(timing.period_ps, target.period_ps or 0.0)
+    # What the sweep chose had to compete with whatever reaches the clock that came of it.
+    competed = Target(target.name, timing.period_ps) if target.efficient else target
     energy = energy_per_work(netlist, library, ports, simulated, clock_ps, folder)
     main = next(iter(energy.values()), None)
     path = [f"{step.cell or 'port'} {step.pin} {step.arrival_ps:.0f} ps" for step in timing.path]
@@ -155,11 +196,12 @@ def _cost(
         critical_path=path,
         work_per_second=simulated.work_per_cycle / (clock_ps * 1e-12),
         unit=simulated.unit,
-        spread={each.block.name: each.spread(target) for each in mappings},
+        spread={each.block.name: each.spread(competed) for each in mappings},
         netlist_checks=checks,
         circuit=simulated.circuit,
         energy_pj_per_work=main.total if main else None,
         energy_parts=main.parts if main else None,
         energy_by_operands={name: each.parts for name, each in energy.items()} or None,
         energy_by_block={name: each.blocks for name, each in energy.items()} or None,
+        blocks=parts,
     )

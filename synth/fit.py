@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hdl.export import TOP
+from synth.blocks import instances
 from synth.library import Library
 from synth.mapping import Mappings, Try
 from synth.netlist import Netlist, block_of, compose, with_registered_inputs
@@ -25,65 +25,107 @@ class Fit:
     timing: Timing
 
 
+@dataclass(frozen=True)
+class Timed:
+    """One choice of circuits, in the order of the blocks.
+
+    area_um2, period_ps: of the whole. on_path: the blocks its critical path runs through.
+    """
+
+    tries: tuple[Try, ...]
+    area_um2: float
+    period_ps: float
+    on_path: frozenset[str]
+
+
+class Whole:
+    """A design of several blocks, composed of chosen circuits in ``folder``, each choice once."""
+
+    def __init__(self, mappings: Sequence[Mappings], library: Library, folder: Path) -> None:
+        self.mappings = mappings
+        self._library = library
+        self._folder = folder
+        count = instances([each.block for each in mappings])
+        self._copies = [count[each.block.name] for each in mappings]
+        self._known: dict[tuple[Try, ...], Timed] = {}
+        self._last: tuple[tuple[Try, ...], Fit] | None = None
+
+    def area(self, tries: Sequence[Try]) -> float:
+        """Area in µm² of the whole with these circuits."""
+        pairs = zip(self._copies, tries, strict=True)
+        return sum(copies * each.area_um2 for copies, each in pairs)
+
+    def timed(self, tries: tuple[Try, ...]) -> Timed:
+        """What the whole costs with these circuits."""
+        if tries not in self._known:
+            found = self.fit(tries)
+            on_path = frozenset(block_of(found.netlist, step.cell) for step in found.timing.path)
+            period = found.timing.period_ps
+            self._known[tries] = Timed(tries, self.area(tries), period, on_path)
+        return self._known[tries]
+
+    def fit(self, tries: tuple[Try, ...]) -> Fit:
+        """The whole of these circuits, which is now what the folder holds."""
+        if self._last is None or self._last[0] != tries:
+            named = list(zip(self.mappings, tries, strict=True))
+            files = {each.block.name: each.file(one) for each, one in named}
+            netlist = compose(files, self._library, self._folder)
+            registered = with_registered_inputs(netlist.flat, self._library)
+            timing = critical_path(registered, self._library)
+            chosen = {each.block.name: one for each, one in named}
+            self._last = tries, Fit(chosen, netlist, timing)
+        return self._last[1]
+
+
 def fit(mappings: Sequence[Mappings], target: Target, library: Library, folder: Path) -> Fit:
-    """The smallest choice of circuits with which the whole reaches the target, else the fastest.
+    """The smallest choice of circuits with which the whole reaches the target, else the fastest."""
+    whole = Whole(mappings, library, folder)
+    return whole.fit(search(whole, target, CHOICES).tries)
+
+
+def search(whole: Whole, target: Target, limit: int) -> Timed:
+    """The smallest choice that reaches the target, else the fastest of ``limit`` that were timed.
 
     From the smallest circuits on, choices are tried in the order of the whole's area. A choice
     that is too slow tells which blocks its critical path runs through: no other one with the same
     circuits for these is tried, and what follows from it differs in one of them.
     """
+    mappings = whole.mappings
     options = [sorted(each.options(target), key=lambda each: each.area_um2) for each in mappings]
-    copies = [_instances(mappings, each.block.name) for each in mappings]
 
-    def area(choice: tuple[int, ...]) -> float:
-        each = zip(copies, options, choice, strict=True)
-        return sum(count * tries[index].area_um2 for count, tries, index in each)
-
-    def build(choice: tuple[int, ...]) -> Fit:
-        chosen = [tries[index] for tries, index in zip(options, choice, strict=True)]
-        named = list(zip(mappings, chosen, strict=True))
-        files = {each.block.name: each.file(one) for each, one in named}
-        netlist = compose(files, library, folder)
-        timing = critical_path(with_registered_inputs(netlist.flat, library), library)
-        return Fit({each.block.name: one for each, one in named}, netlist, timing)
+    def tries(choice: tuple[int, ...]) -> tuple[Try, ...]:
+        return tuple(found[index] for found, index in zip(options, choice, strict=True))
 
     start = (0,) * len(mappings)
-    queue = [(area(start), start)]
+    queue = [(whole.area(tries(start)), start)]
     seen = {start}
     too_slow: list[dict[int, int]] = []
-    fastest: tuple[float, tuple[int, ...]] | None = None
+    fastest: Timed | None = None
     timed = 0
-    while queue and timed < CHOICES:
+    while queue and timed < limit:
         _, choice = heapq.heappop(queue)
         conflict = next((each for each in too_slow if _holds(each, choice)), None)
         if conflict is None:
-            found = build(choice)
+            found = whole.timed(tries(choice))
             timed += 1
-            if target.period_ps is None or found.timing.period_ps <= target.period_ps:
+            if target.period_ps is None or found.period_ps <= target.period_ps:
                 return found
-            if fastest is None or found.timing.period_ps < fastest[0]:
-                fastest = found.timing.period_ps, choice
-            on_path = {block_of(found.netlist, step.cell) for step in found.timing.path}
+            if fastest is None or found.period_ps < fastest.period_ps:
+                fastest = found
             conflict = {
-                at: choice[at] for at, each in enumerate(mappings) if each.block.name in on_path
+                at: choice[at]
+                for at, each in enumerate(mappings)
+                if each.block.name in found.on_path
             }
             too_slow.append(conflict)
         for at in conflict:
             follower = (*choice[:at], choice[at] + 1, *choice[at + 1 :])
             if follower[at] < len(options[at]) and follower not in seen:
                 seen.add(follower)
-                heapq.heappush(queue, (area(follower), follower))
+                heapq.heappush(queue, (whole.area(tries(follower)), follower))
     assert fastest is not None
-    return build(fastest[1])
+    return fastest
 
 
 def _holds(conflict: Mapping[int, int], choice: Sequence[int]) -> bool:
     return all(choice[at] == index for at, index in conflict.items())
-
-
-def _instances(mappings: Sequence[Mappings], name: str) -> int:
-    """How often a block occurs in the whole."""
-    if name == TOP:
-        return 1
-    holders = (each.block for each in mappings if name in each.block.kept)
-    return sum(block.kept[name] * _instances(mappings, block.name) for block in holders)
