@@ -6,11 +6,14 @@ builds and mapping do not grow with the number of copies.
 """
 
 import re
-from collections.abc import Hashable
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal, Value
+from amaranth.hdl import ClockSignal, Elaboratable, Fragment, Instance, ResetSignal, Value
 from amaranth.lib import wiring
 
 TOP = "top"
@@ -29,6 +32,31 @@ class Export:
 
     def __init__(self) -> None:
         self._units: dict[tuple[type[Unit], Hashable], _Module] = {}
+        self._placed: dict[str, Counter[str]] = {TOP: Counter()}
+        self._holders = [TOP]
+
+    @contextmanager
+    def inside(self, module: str) -> Iterator[None]:
+        """What is placed now is part of ``module``."""
+        self._placed[module] = Counter()
+        self._holders.append(module)
+        yield
+        self._holders.pop()
+
+    def count(self, module: str) -> None:
+        """One more instance of a module is part of what is being elaborated."""
+        self._placed[self._holders[-1]][module] += 1
+
+    def instances(self) -> dict[str, int]:
+        """How often the module of each unit occurs in the whole."""
+
+        def total(module: str) -> int:
+            if module == TOP:
+                return 1
+            holders = (name for name, placed in self._placed.items() if placed[module])
+            return sum(self._placed[name][module] * total(name) for name in holders)
+
+        return {module.name: total(module.name) for module in self._units.values()}
 
     def place(self, unit: type[Unit], parameters: tuple[Hashable, ...]) -> "Placed":
         key = (unit, parameters)
@@ -53,7 +81,8 @@ class _Module:
     def __init__(self, unit: Unit, platform: Export, name: str) -> None:
         self.name = name
         self.signature = unit.signature
-        text = rtlil.convert(unit, name=name, platform=platform, emit_src=False)
+        with platform.inside(name):
+            text = rtlil.convert(unit, name=name, platform=platform, emit_src=False)
         keep = "attribute \\keep_hierarchy 1\n" if unit.mapped_alone else ""
         self.text = text.replace("attribute \\top 1\n", keep)
         self.clocks = {
@@ -74,6 +103,8 @@ class Placed(Elaboratable):
         return getattr(self._ports, name)
 
     def elaborate(self, platform: object) -> Instance:
+        if isinstance(platform, Export):
+            platform.count(self._module.name)
         ports: dict[str, Value] = {port: signal() for port, signal in self._module.clocks.items()}
         for path, member, value in self._module.signature.flatten(self._ports):
             direction = "i" if member.flow is wiring.In else "o"
@@ -96,6 +127,25 @@ def export(component: wiring.Component) -> str:
     platform = Export()
     top = rtlil.convert(component, name=TOP, platform=platform, emit_src=False)
     return platform.text + _with_clock(top)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The units of a design: RTLIL of their modules, and how often each occurs in the whole."""
+
+    text: str
+    instances: dict[str, int]
+
+
+def take_inventory(component: wiring.Component) -> Inventory:
+    """The units of ``component`` without the rest of it.
+
+    The same modules as in its export, in a part of the time: nothing is written of what holds
+    thousands of instances.
+    """
+    platform = Export()
+    Fragment.get(component, platform)
+    return Inventory(platform.text, platform.instances())
 
 
 def _with_clock(text: str) -> str:

@@ -17,6 +17,8 @@ IDENTITY = {
     "synth": ("datapath", "config", "library", "target"),
     "comparisons": ("datapath", "name", "library", "target", "metric"),
     "references": ("datapath", "config", "library", "script", "name"),
+    "scales": ("datapath", "scale", "organisation", "idea", "library", "target"),
+    "tries": ("datapath", "config", "library"),
     "fpga": ("datapath", "config", "device"),
     "end_to_end": ("datapath", "what"),
     "exhaustive": ("datapath", "config", "operation", "mode"),

@@ -19,7 +19,8 @@ from synth.cost import Cost, NotVerifiedError, costs
 from synth.libraries import Choice, choose
 from synth.public_table import show_public
 from synth.replay import ReplayError
-from synth.targets import Target, targets
+from synth.scale_table import show_scales
+from synth.targets import EFFICIENCY, clock, targets
 
 #: Datapaths and names of configurations.
 Chosen = list[tuple[str, str]]
@@ -37,11 +38,10 @@ def main() -> int:
         print(f"assay: {error}", file=sys.stderr)
         return 2
     started = time.monotonic()
-    goals = targets(choice.process, options.clock)
     print(f"cells: {choice.description}")
-    for target in goals:
-        print(f"target {target.name}: {target.description}")
-    work = partial(_map_one, choice=choice, goals=goals)
+    for line in _targets(chosen, choice, options.clock):
+        print(line)
+    work = partial(_map_one, choice=choice, period_ps=options.clock)
     found, failed = _map_all(chosen, work, options.jobs)
     compared = [
         result
@@ -49,18 +49,21 @@ def main() -> int:
         for result in compare(find_datapath(name), found)
     ]
     _show_comparisons(compared)
-    mapped = dict.fromkeys((each.datapath, each.config) for each in found)
-    beside, unlike = show_public(mapped, choice, options.jobs)
     results.update("synth", (asdict(each) for each in found))
     results.update("comparisons", (asdict(each) for each in compared))
+    at_scale, tries, not_scaled = show_scales(found, choice, options.clock, options.jobs)
+    mapped = dict.fromkeys((each.datapath, each.config) for each in found)
+    beside, unlike = show_public(mapped, choice, options.jobs)
     results.update("references", (asdict(each) for each in beside))
+    results.update("scales", (asdict(each) for each in at_scale))
+    results.update("tries", (asdict(each) for each in tries))
     checks = sum(each.netlist_checks for each in found)
     print(
         f"{len(chosen) - failed} of {len(chosen)} configurations mapped, "
         f"{checks:,} outputs of their netlists replayed and identical, "
         f"{time.monotonic() - started:.0f} s"
     )
-    return 1 if failed or unlike else 0
+    return 1 if failed or unlike or not_scaled else 0
 
 
 def _parse() -> argparse.Namespace:
@@ -93,10 +96,22 @@ def _select(datapath: str, configuration: str) -> Chosen:
     return [(path.name, name) for path in datapaths for name in path.mapped]
 
 
+def _targets(chosen: Chosen, choice: Choice, period_ps: float | None) -> list[str]:
+    """A line for each target that any configuration is mapped for."""
+    goals = [
+        target
+        for datapath, name in chosen
+        for target in targets(
+            choice.process, period_ps, find_datapath(datapath).configuration(name)
+        )
+    ]
+    return list(dict.fromkeys(f"target {each.name}: {each.description}" for each in goals))
+
+
 def _map_all(chosen: Chosen, work: Work, jobs: int) -> tuple[list[Cost], int]:
     columns = [
         Column("configuration", max(13, *(len(name) for _, name in chosen)), right=False),
-        Column("target", 6, right=False),
+        Column("target", _target_width(chosen), right=False),
         Column("area µm²", 11),
         Column("NAND2", 8),
         Column("registers", 9),
@@ -122,9 +137,19 @@ def _map_all(chosen: Chosen, work: Work, jobs: int) -> tuple[list[Cost], int]:
     return found, failed
 
 
-def _map_one(datapath: str, name: str, *, choice: Choice, goals: tuple[Target, ...]) -> Outcome:
+def _target_width(chosen: Chosen) -> int:
+    """Characters of the longest target that any configuration is mapped for."""
+    configurations = (find_datapath(datapath).configuration(name) for datapath, name in chosen)
+    return max(6, *(len(target) for each in configurations for target in each.targets))
+
+
+def _map_one(datapath: str, name: str, *, choice: Choice, period_ps: float | None) -> Outcome:
     try:
-        return datapath, name, costs(find_datapath(datapath), name, choice, goals), ""
+        path = find_datapath(datapath)
+        configuration = path.configuration(name)
+        goals = targets(choice.process, period_ps, configuration)
+        period = clock(choice.process, period_ps, configuration)
+        return datapath, name, costs(path, name, choice, goals, period), ""
     except (NotVerifiedError, ReplayError, ToolError, ValueError) as error:
         return datapath, name, [], f"{type(error).__name__}: {error}"
 
@@ -153,14 +178,16 @@ def _show_comparisons(compared: list[Result]) -> None:
     lines: dict[tuple[str, str, str], dict[str, Result]] = {}
     for each in compared:
         lines.setdefault((each.datapath, each.name, each.target), {})[each.metric] = each
+    own_clocks = any(target == EFFICIENCY for _, _, target in lines)
     columns = [
         Column("comparison", max(len(name) for _, name, _ in lines), right=False),
-        Column("target", 6, right=False),
+        Column("target", max(6, *(len(target) for _, _, target in lines)), right=False),
         Column("baseline µm²", 12),
         Column("candidate µm²", 13),
         Column("area", 7),
         Column("delay", 7),
         Column("work/s/mm²", 10),
+        *([Column("clocks ns", 10), Column("", 12, right=False)] if own_clocks else []),
     ]
     print("\ncandidate against its fair baseline: same widths, target and mapping effort")
     with LiveTable(columns, len(lines), "comparing") as table:
@@ -173,11 +200,21 @@ def _show_comparisons(compared: list[Result]) -> None:
                     f"{area.baseline_value:,.0f}",
                     f"{area.candidate_value:,.0f}",
                     *(f"{metrics[metric].ratio - 1:+.1%}" for metric in metrics),
+                    *(_clocks(metrics["critical path"]) if own_clocks else ()),
                 ]
             )
     for published in dict.fromkeys(each.published for each in compared):
         print(f"published: {published}")
     print()
+
+
+def _clocks(path: Result) -> tuple[str, str]:
+    """The sides' own clocks where each has its own, and whether the candidate's is the lower."""
+    if path.target != EFFICIENCY:
+        return "", ""
+    sides = (path.baseline_value, path.candidate_value)
+    slower = "slower clock" if path.candidate_value > path.baseline_value else ""
+    return ", ".join(f"{value / 1000:.2f}" for value in sides), slower
 
 
 if __name__ == "__main__":

@@ -1,0 +1,156 @@
+"""Candidates beside their fair baselines at scale, and averages over the organisations."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hdl.datapath import Datapath, Scale
+from synth.scale import ScaledCost
+
+Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """One comparison at one scale.
+
+    idea: what is compared. baseline, candidate: the small arrays; baseline_cost, candidate_cost:
+    fields of ``ScaledCost``. area_efficiency: work/s/mm², candidate over baseline.
+    energy_efficiency: work/J likewise, by operands. slower: the candidate's clock is the lower
+    one. published_area, published_energy: the paper's averages for this scale, in %, or None.
+    """
+
+    datapath: str
+    scale: str
+    organisation: str
+    idea: str
+    library: str
+    target: str
+    multipliers: int
+    baseline: str
+    candidate: str
+    baseline_cost: dict[str, Any]
+    candidate_cost: dict[str, Any]
+    area_efficiency: float
+    energy_efficiency: dict[str, float]
+    slower: bool
+    published_area: float | None
+    published_energy: float | None
+
+
+@dataclass(frozen=True)
+class Average:
+    """Gains of one idea at one scale, for one target: the mean of the organisations' ratios.
+
+    energy_efficiency: by operands, of those that all organisations have.
+    """
+
+    first: Entry
+    organisations: int
+    area_efficiency: float
+    energy_efficiency: dict[str, float]
+
+    def beside_published(self) -> list[tuple[str, float, float]]:
+        """What the paper has a figure for: its name, our change and the paper's, in %."""
+        found = [("area efficiency", self.area_efficiency, self.first["published_area"])]
+        found += [
+            (f"energy efficiency, {operands}", ratio, self.first["published_energy"])
+            for operands, ratio in self.energy_efficiency.items()
+        ]
+        return [
+            (what, round(100 * (ratio - 1), 2), published)
+            for what, ratio, published in found
+            if published is not None
+        ]
+
+    def shortfalls(self) -> list[str]:
+        """What is below the published averages, in words."""
+        return [
+            f"{what} {change:+.1f} %, published {published:+.1f} %"
+            for what, change, published in self.beside_published()
+            if change < published
+        ]
+
+
+def gains(datapath: Datapath, costs: Iterable[tuple[Scale, ScaledCost]]) -> list[Gain]:
+    """Every comparison of the datapath at every scale that both its sides have.
+
+    Raises ValueError for sides of different size, and for two of the same idea in one place.
+    """
+    found: dict[tuple[str, str, str, str], dict[str, tuple[Scale, ScaledCost]]] = {}
+    for scale, cost in costs:
+        key = (scale.name, scale.organisation, cost.library, cost.target)
+        found.setdefault(key, {})[scale.small] = scale, cost
+    published = {each.scale: each for each in datapath.published_gains}
+    made = []
+    for (name, organisation, library, target), sides in found.items():
+        for comparison in datapath.comparisons:
+            if comparison.baseline not in sides or comparison.candidate not in sides:
+                continue
+            scale, baseline = sides[comparison.baseline]
+            _, candidate = sides[comparison.candidate]
+            if baseline.multipliers != candidate.multipliers:
+                raise ValueError(f"{comparison.name}, {name}: different numbers of multipliers")
+            paper = published.get(name)
+            made.append(
+                Gain(
+                    datapath=datapath.name,
+                    scale=name,
+                    organisation=organisation,
+                    idea=comparison.idea,
+                    library=library,
+                    target=target,
+                    multipliers=scale.multipliers,
+                    baseline=baseline.small,
+                    candidate=candidate.small,
+                    baseline_cost=asdict(baseline),
+                    candidate_cost=asdict(candidate),
+                    area_efficiency=round(candidate.area_efficiency / baseline.area_efficiency, 4),
+                    energy_efficiency=_energy(baseline, candidate),
+                    slower=candidate.period_ps > baseline.period_ps,
+                    published_area=paper.area_efficiency if paper else None,
+                    published_energy=paper.energy_efficiency if paper else None,
+                )
+            )
+    places = [
+        (each.scale, each.organisation, each.idea, each.library, each.target) for each in made
+    ]
+    if twice := [place for place in places if places.count(place) > 1]:
+        raise ValueError(f"compared twice at scale: {', '.join(twice[0])}")
+    return made
+
+
+def _energy(baseline: ScaledCost, candidate: ScaledCost) -> dict[str, float]:
+    """Work per energy, candidate over baseline, by operands that both have."""
+    theirs = candidate.energy_pj_per_work
+    return {
+        operands: round(energy / theirs[operands], 4)
+        for operands, energy in baseline.energy_pj_per_work.items()
+        if theirs.get(operands)
+    }
+
+
+def averages(entries: Sequence[Entry]) -> list[Average]:
+    """Of the fields of ``Gain``: a line for each datapath, library, target, scale and idea."""
+    groups: dict[tuple, list[Entry]] = {}
+    for each in entries:
+        key = ("datapath", "library", "target", "scale", "idea")
+        groups.setdefault(tuple(each[field] for field in key), []).append(each)
+    return [_average(own) for own in groups.values()]
+
+
+def _average(entries: Sequence[Entry]) -> Average:
+    shared = [
+        operands
+        for operands in entries[0]["energy_efficiency"]
+        if all(operands in each["energy_efficiency"] for each in entries)
+    ]
+    return Average(
+        entries[0],
+        len(entries),
+        sum(each["area_efficiency"] for each in entries) / len(entries),
+        {
+            operands: sum(each["energy_efficiency"][operands] for each in entries) / len(entries)
+            for operands in shared
+        },
+    )
