@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 Entry = Mapping[str, Any]
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
+#: Targets without a clock, in the words of a reader.
+_GOALS = {"area": "smallest", "efficiency": "most work/s/mm²"}
 #: Metrics of a comparison that must equal these fields of its configurations' costs.
 _SAME = {"area": "area_um2", "critical path": "critical_path_ps"}
 
@@ -44,7 +46,8 @@ class Pair:
 class Evidence:
     """failed: simulations that did not pass. withheld: what is not shown, and why.
 
-    references: circuits beside public designs. fpga: circuits on an FPGA.
+    references: circuits beside public designs. fpga: circuits on an FPGA. scales: comparisons of
+    arrays at scale. tries: all circuits of the largest blocks.
     """
 
     simulations: list[Entry]
@@ -53,6 +56,8 @@ class Evidence:
     pairs: list[Pair]
     references: list[Entry]
     fpga: list[Entry]
+    scales: list[Entry]
+    tries: list[Entry]
     withheld: list[str]
 
 
@@ -64,7 +69,7 @@ def misses_clock(cost: Entry) -> bool:
 def goal(target: str, cost: Entry) -> str:
     """What a circuit was mapped for, in the words of a reader."""
     if cost["target_ps"] is None:
-        return "smallest" if target == "area" else target
+        return _GOALS.get(target, target)
     return f"{cost['target_ps'] / 1000:g} ns"
 
 
@@ -99,26 +104,20 @@ def weigh(results: Mapping[str, Any]) -> Evidence:
             return "its circuit has changed since; make synth"
         return ""
 
-    costs: list[Entry] = []
-    for cost in results.get("synth", ()):
-        if why := reason(cost):
-            withheld.append(f"cost of {_place(cost, 'config')}: {why}")
-        else:
-            costs.append(cost)
-    references: list[Entry] = []
-    for each in results.get("references", ()):
-        if why := reason(each):
-            place = f"{each['datapath']} {each['config']} ({each['library']}, {each['script']})"
-            withheld.append(f"{place} beside {each['name']}: {why}")
-        else:
-            references.append(each)
-    fpga: list[Entry] = []
-    for each in results.get("fpga", ()):
-        if why := reason(each):
-            place = f"{each['datapath']} {each['config']} ({each['device']})"
-            withheld.append(f"{place}: {why}")
-        else:
-            fpga.append(each)
+    def shown(section: str, title: Callable[[Entry], str]) -> list[Entry]:
+        """The entries of a section that may be shown; the others are withheld under ``title``."""
+        found = []
+        for each in results.get(section, ()):
+            if why := reason(each):
+                withheld.append(f"{title(each)}: {why}")
+            else:
+                found.append(each)
+        return found
+
+    costs = shown("synth", lambda each: f"cost of {_place(each, 'config')}")
+    references = shown("references", _beside)
+    fpga = shown("fpga", lambda each: f"{_name(each)} ({each['device']})")
+    tries = shown("tries", lambda each: f"all circuits of {_name(each)} ({each['library']})")
     known = {_key(cost, cost["config"]): cost for cost in costs}
     pairs = []
     by_name = grouped(results.get("comparisons", ()), lambda each: _key(each, each["name"]))
@@ -132,7 +131,34 @@ def weigh(results: Mapping[str, Any]) -> Evidence:
             withheld.append(f"comparison {_place(first, 'name')}: older than the costs; make synth")
         else:
             pairs.append(Pair(metrics, sides[0], sides[1]))
-    return Evidence(simulations, failed, costs, pairs, references, fpga, withheld)
+    scales = []
+    for each in results.get("scales", ()):
+        if why := _stale_scale(each, known):
+            withheld.append(
+                f"{each['scale']}, {each['organisation']}, {_place(each, 'idea')}: {why}"
+            )
+        else:
+            scales.append(each)
+    return Evidence(simulations, failed, costs, pairs, references, fpga, scales, tries, withheld)
+
+
+def _stale_scale(gain: Entry, known: Mapping[tuple[str, str, str, str], Entry]) -> str:
+    """Why a comparison at scale may not be shown: a small array's cost may not, or has changed."""
+    for side in ("baseline", "candidate"):
+        cost, scaled = known.get(_key(gain, gain[side])), gain[f"{side}_cost"]
+        if cost is None:
+            return "a side has no cost to show"
+        if (cost["circuit"], cost["area_um2"]) != (scaled["circuit"], scaled["small_um2"]):
+            return "older than the costs; make synth"
+    return ""
+
+
+def _name(entry: Entry) -> str:
+    return f"{entry['datapath']} {entry['config']}"
+
+
+def _beside(entry: Entry) -> str:
+    return f"{_name(entry)} ({entry['library']}, {entry['script']}) beside {entry['name']}"
 
 
 def _key(entry: Entry, name: str) -> tuple[str, str, str, str]:

@@ -1,8 +1,8 @@
-"""Bar charts of comparisons as SVG that is part of a page: no file, no font, no script."""
+"""Figures as SVG that is part of a page, and bar charts: no file, no font, no script."""
 
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from itertools import groupby, pairwise
@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 
 GAIN, LOSS = "#0072b2", "#d55e00"  # told apart by colour-blind people, and hatched in print
 #: Drawn in this colour, things take that of the text around the figure, light or dark.
-_INK = "#010203"
+INK = "#010203"
 _PALE = 0.4
 _WIDTH, _BAR, _GAP = 10.5, 0.2, 0.12  # inches
 _TOP, _BOTTOM, _RIGHT = 0.4, 0.85, 0.15
@@ -51,6 +51,11 @@ def bar_chart(name: str, panels: Sequence[Panel], bars: Sequence[Bar]) -> str:
 
     The same arguments give the same text.
     """
+    return as_svg(name, lambda: draw(panels, bars))
+
+
+def as_svg(name: str, make: Callable[[], Figure]) -> str:
+    """The figure that ``make`` draws, as part of a page; ``name`` makes its ids unique there."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
@@ -59,15 +64,14 @@ def bar_chart(name: str, panels: Sequence[Panel], bars: Sequence[Bar]) -> str:
                 "svg.fonttype": "none",
                 "font.size": 9.0,
                 "hatch.linewidth": 0.8,
-                "text.color": _INK,
-                "xtick.color": _INK,
-                "axes.edgecolor": _INK,
-                "axes.labelcolor": _INK,
+                "text.color": INK,
+                "xtick.color": INK,
+                "axes.edgecolor": INK,
+                "axes.labelcolor": INK,
             }
         )
         output = StringIO()
-        figure = draw(panels, bars)
-        FigureCanvasSVG(figure).print_svg(output, metadata={"Date": None})
+        FigureCanvasSVG(make()).print_svg(output, metadata={"Date": None})
     return _embedded(output.getvalue(), name)
 
 
@@ -93,7 +97,7 @@ def draw(panels: Sequence[Panel], bars: Sequence[Bar]) -> Figure:
         own = [bar.changes[column] for bar in bars]
         _draw_panel(ax, panel, zip(places, own, [bar.noise for bar in bars], strict=True))
         for (_, y), (_, following) in pairwise(groups):
-            ax.axhline((y + following) / 2, color=_INK, linewidth=0.4, alpha=0.2)
+            ax.axhline((y + following) / 2, color=INK, linewidth=0.4, alpha=0.2)
     first = axes[0][0]
     first.set_ylim(depth, -_BAR)
     first.set_yticks(places, [""] * len(places))
@@ -162,7 +166,7 @@ def _draw_panel(ax: Axes, panel: Panel, bars: Iterable[tuple[float, float | None
         )
         side = "left" if change >= 0 else "right"
         _write(ax, change, y, f"\u2009{_signed(change)}\u2009", ha=side, fontsize=8.5)
-    ax.axvline(0, color=_INK, linewidth=1.0)
+    ax.axvline(0, color=INK, linewidth=1.0)
     ax.set_title(panel.title, fontsize=9.5)
     ax.set_xlabel("candidate over baseline, change in %")
     ax.patch.set_alpha(0)
@@ -185,4 +189,4 @@ def _embedded(svg: str, name: str) -> str:
     svg = re.sub(r"\s*<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<svg[^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" role="img">', svg)
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\1{name}-", svg)
-    return svg.replace("xlink:href", "href").replace(_INK, "currentColor")
+    return svg.replace("xlink:href", "href").replace(INK, "currentColor")

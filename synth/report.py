@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from hdl.datapath import find_datapath, find_datapaths
+from hdl.datapath import Datapath, find_datapath, find_datapaths
 from sim import results
 from sim.cache import write_atomically
 from synth.evidence import Evidence, weigh
@@ -18,9 +18,11 @@ from synth.section_comparisons import comparisons
 from synth.section_costs import costs
 from synth.section_end_to_end import end_to_end
 from synth.section_fpga import on_fpga
+from synth.section_pareto import pareto
 from synth.section_policies import policies, read_policies
 from synth.section_public import public_designs
 from synth.section_runs import problems, simulations, speed
+from synth.section_scales import scales
 
 PAGE = results.RESULTS.with_name("index.html")
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -48,6 +50,8 @@ def render(found: Mapping[str, Any], made: datetime, about: Mapping[str, str]) -
     evidence = weigh(found)
     parts = [
         comparisons(evidence.pairs, about),
+        scales(evidence.scales),
+        pareto(evidence.tries),
         public_designs(evidence.references),
         costs(evidence.costs),
         on_fpga(evidence.fpga),
@@ -73,7 +77,9 @@ def _current(found: dict[str, Any]) -> dict[str, Any]:
             return True
         datapath = known.get(entry["datapath"])
         names = [entry[field] for field in ("config", "baseline", "candidate") if field in entry]
-        return datapath is not None and all(name in datapath.by_name for name in names)
+        if datapath is None or not all(name in datapath.by_name for name in names):
+            return False
+        return "scale" not in entry or _scaled(datapath, entry)
 
     return {
         section: [each for each in entries if exists(each)]
@@ -81,6 +87,16 @@ def _current(found: dict[str, Any]) -> dict[str, Any]:
         else entries
         for section, entries in found.items()
     }
+
+
+def _scaled(datapath: Datapath, gain: Mapping[str, Any]) -> bool:
+    """Whether a comparison at scale is still one of the datapath's: averages are made of them."""
+    ideas = {comparison.idea for comparison in datapath.comparisons}
+    places = {(scale.name, scale.organisation, scale.small) for scale in datapath.scales}
+    sides = (gain["baseline"], gain["candidate"])
+    return gain["idea"] in ideas and all(
+        (gain["scale"], gain["organisation"], side) in places for side in sides
+    )
 
 
 def _made(found: Mapping[str, Any], made: datetime) -> str:
