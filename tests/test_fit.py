@@ -3,6 +3,7 @@
 from itertools import pairwise, product
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from synth import fit as module
 from synth.blocks import Block
 from synth.efficiency import STEP, clocks, most_efficient
-from synth.fit import CHOICES, fit
+from synth.fit import CHOICES, Timed, fit, search
 from synth.mapping import Mappings, Try
 from synth.targets import Target
 
@@ -133,6 +134,22 @@ def test_no_choice_is_more_efficient(seed: int, monkeypatch: pytest.MonkeyPatch)
     assert min(products) <= own <= TOLERANCE * min(products)
     assert found.netlist.flat["chosen"] == {name: one.stem for name, one in found.chosen.items()}
     assert timed < 15 < len(products) / 10
+
+
+def test_clocks_that_cannot_win_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = swept = 0
+
+    def counted(*arguments: Any) -> Timed:
+        nonlocal tried
+        tried += 1
+        return search(*arguments)
+
+    monkeypatch.setattr("synth.efficiency.search", counted)
+    for seed in range(40):
+        circuits = _circuits(seed, monkeypatch, Arrays)
+        most_efficient(circuits.mappings, None, Path())  # type: ignore[arg-type]
+        swept += len(clocks(circuits.mappings, 110.0))
+    assert 40 < tried < swept / 2
 
 
 def test_clocks_of_the_sweep() -> None:

@@ -11,7 +11,7 @@ from synth.__main__ import _show_comparisons
 from synth.compare import Result
 from synth.evidence import weigh
 from synth.pareto_figure import front
-from synth.report import _scaled
+from synth.report import _current
 
 SCALES = (("256 GOPS", 256, 8.7, 13.0), ("4 TOPS", 4096, 11.0, 15.5))
 ORGANISATIONS = {"systolic": (1.25, 1.5), "broadcast <x>": (0.8, 1.1)}
@@ -152,6 +152,8 @@ def test_front() -> None:
 
 
 def test_text_is_escaped(results: dict[str, Any]) -> None:
+    for each in (*results["synth"], *results["scales"], *results["tries"]):
+        each["library"] = ATTACK
     for each in results["scales"]:
         each |= {"idea": ATTACK, "organisation": ATTACK, "scale": ATTACK}
         each["baseline_cost"]["config"] = ATTACK
@@ -161,14 +163,16 @@ def test_text_is_escaped(results: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("field", ["scale", "organisation", "idea", "candidate"])
-def test_what_is_no_longer_scaled_is_dropped(field: str) -> None:
+def test_what_is_no_longer_scaled_is_dropped(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would count in an average."""
     entry = gain("systolic", SCALES[0])
     sides = [SimpleNamespace(name="256 GOPS", organisation="systolic", small=name)
              for name in ("base-4x4", "idea-4x4")]  # fmt: skip
     datapath = SimpleNamespace(comparisons=[SimpleNamespace(idea="both")], scales=sides)
-    assert _scaled(datapath, entry)  # type: ignore[arg-type]
-    assert not _scaled(datapath, {**entry, field: "gone"})  # type: ignore[arg-type]
+    datapath.by_name = dict.fromkeys(("base-4x4", "idea-4x4", "gone"))
+    monkeypatch.setattr("synth.report.find_datapaths", lambda: {"demo": datapath})
+    gone = {**entry, field: "gone"}
+    assert _current({"scales": [gone, entry, gone]}) == {"scales": [entry]}
 
 
 def test_a_slower_clock_is_told(results: dict[str, Any], capsys: Any) -> None:

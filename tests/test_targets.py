@@ -73,7 +73,7 @@ def tries(config: str, role: str, key: str, library: str = "sky130hd") -> Tries:
 def test_a_block_of_many_configurations_counts_once() -> None:
     found = distinct(
         [
-            tries("pe", "other", "x"),
+            tries("2x2", "other", "x"),
             tries("8x8", "baseline", "x"),
             tries("4x4", "baseline", "x"),
             tries("4x4", "baseline", "x", "sg13g2"),
