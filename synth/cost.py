@@ -1,6 +1,6 @@
 """What one configuration costs: mapped, timed, and replayed against its simulation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,16 +105,14 @@ def verified(datapath: Datapath, name: str) -> tuple[SimulationResult, str]:
     return simulated, rtlil
 
 
-def map_blocks(
-    blocks: Iterable[Block], choice: Choice, target: Target, period_ps: float
-) -> list[Mappings]:
-    """Map every block in every way; scripts are told ``period_ps``, and more for some targets."""
+def map_blocks(blocks: Iterable[Block], choice: Choice, clocks: Sequence[float]) -> list[Mappings]:
+    """Map every block in every way; scripts that aim for a clock are told each of ``clocks``."""
     library, liberty = load_library(choice.source, LIBRARIES)
     return [
         pool(
             [
                 map_block(block, not block.kept, period, library, liberty, MAPPINGS)
-                for period in told(target, period_ps)
+                for period in clocks
             ]
         )
         for block in blocks
@@ -137,7 +135,7 @@ def costs(
     clocks = [goal.period_ps for goal in goals if goal.period_ps]
     period = max(clocks, default=period_ps or DEFAULT_PERIOD)
     library, _ = load_library(choice.source, LIBRARIES)
-    blocks = cut(rtlil)
+    mappings = map_blocks(cut(rtlil), choice, told(goals, period))
     folder = configuration_folder(datapath.name, name) / "synth"
     found = []
     with locked(folder / ".lock"):
@@ -145,7 +143,6 @@ def costs(
             place = folder / f"{choice.label}-{target.name}"
             place.mkdir(parents=True, exist_ok=True)
             ports = top_ports(rtlil)
-            mappings = map_blocks(blocks, choice, target, period)
             found.append(_cost(simulated, ports, mappings, target, library, choice.label, place))
     return found
 

@@ -4,7 +4,6 @@ from synth.blocks import cut, flatten
 from synth.cost import map_blocks
 from synth.libraries import Choice
 from synth.mapping import Mappings
-from synth.targets import Target
 
 
 def map_flat(rtlil: str, choice: Choice, period_ps: float) -> Mappings:
@@ -13,6 +12,5 @@ def map_flat(rtlil: str, choice: Choice, period_ps: float) -> Mappings:
     Circuits of the same inputs merge: where neighbours get the same operand, the baseline's
     encoders become one. So this is no baseline, and possible for small arrays only.
     """
-    target = Target("clock", period_ps)
-    (mapped,) = map_blocks(cut(flatten(rtlil)), choice, target, period_ps)
+    (mapped,) = map_blocks(cut(flatten(rtlil)), choice, [period_ps])
     return mapped

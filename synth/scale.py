@@ -8,7 +8,7 @@ in the small array: it is control, which hardly grows.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +25,6 @@ from synth.libraries import Choice, load_library
 from synth.mapping import Mappings, Try
 from synth.memory_area import memory_area_um2
 from synth.scripts import CLOCK
-from synth.targets import Target
 
 INVENTORIES = BUILD / "inventories"
 
@@ -37,7 +36,8 @@ class ScaledCost:
     config: of the large array. small: of the one its cost is told from, for ``target``.
     small_um2: area_um2 of the small array. glue_um2: what area_um2 has of its top module.
     mapped_alone: blocks that the small array lacks, with their critical path in ps. period_ps: the
-    small array's clock period, or that of the slowest of these. work_per_second: one unit of every
+    small array's clock period, or that of the slowest of these; critical_path_ps: the same without
+    the clock that was asked for. work_per_second: one unit of every
     multiplier a cycle. energy_pj_per_work: by operands, empty where it was not determined; blocks
     that the small array lacks take what their kind takes there for its area. circuit: of the
     small array.
@@ -54,6 +54,7 @@ class ScaledCost:
     glue_um2: float
     mapped_alone: dict[str, float]
     period_ps: float
+    critical_path_ps: float
     work_per_second: float
     unit: str
     energy_pj_per_work: dict[str, float]
@@ -77,11 +78,11 @@ class _Part:
 
 
 def scaled(
-    datapath: Datapath, scale: Scale, small: Cost, choice: Choice, period_ps: float
+    datapath: Datapath, scale: Scale, small: Cost, choice: Choice, clocks: Sequence[float]
 ) -> ScaledCost:
     """Tell the cost at scale from that of the small array.
 
-    ``period_ps``: the clock ABC was told when the small array was mapped. Raises ValueError if the
+    ``clocks``: those ABC was told when the small array was mapped. Raises ValueError if the
     small array's blocks are not known.
     """
     if small.blocks is None:
@@ -107,8 +108,7 @@ def scaled(
         else:
             fresh.append(block)
     alone: dict[str, float] = {}
-    target = Target(small.target, small.target_ps)
-    for mapped in map_blocks(fresh, choice, target, period_ps):
+    for mapped in map_blocks(fresh, choice, clocks):
         name = mapped.block.name
         chosen = choose_alone(mapped, small.clock_ps)
         alone[name] = chosen.period_ps
@@ -119,6 +119,7 @@ def scaled(
             _energy_by_area(name, chosen.area_um2, small.blocks, per_cycle),
         )
     period = max(small.clock_ps, *alone.values()) if alone else small.clock_ps
+    path = max(small.critical_path_ps, *alone.values()) if alone else small.critical_path_ps
     bits = round(sum(each.instances * each.sram_bits for each in parts.values()))
     return ScaledCost(
         config=scale.large.name,
@@ -132,6 +133,7 @@ def scaled(
         glue_um2=round(parts[TOP].area_um2, 2),
         mapped_alone=alone,
         period_ps=round(period, 1),
+        critical_path_ps=round(path, 1),
         work_per_second=scale.multipliers / (period * 1e-12),
         unit=small.unit,
         energy_pj_per_work={

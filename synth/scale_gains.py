@@ -9,6 +9,9 @@ from synth.scale import ScaledCost
 
 Entry = Mapping[str, Any]
 
+#: Part of the clock period that a circuit uses at least, if its area is what the clock takes.
+_USED = 0.9
+
 
 @dataclass(frozen=True)
 class Gain:
@@ -70,6 +73,20 @@ class Average:
             for what, change, published in self.beside_published()
             if change < published
         ]
+
+
+def notes(gain: Entry) -> list[str]:
+    """What a reader must know of a comparison's clocks; ``gain``: fields of ``Gain``.
+
+    A side with slack found nothing between circuits that just miss the clock and ones that are
+    faster and larger than it takes: its area says little.
+    """
+    found = ["slower clock"] if gain["slower"] else []
+    for side in ("baseline", "candidate"):
+        cost = gain[f"{side}_cost"]
+        if cost["critical_path_ps"] < _USED * cost["period_ps"]:
+            found.append(f"{side} has slack")
+    return found
 
 
 def gains(datapath: Datapath, costs: Iterable[tuple[Scale, ScaledCost]]) -> list[Gain]:

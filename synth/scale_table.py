@@ -11,8 +11,8 @@ from sim.tools import ToolError
 from synth.cost import Cost, NotVerifiedError
 from synth.libraries import Choice
 from synth.scale import ScaledCost, scaled
-from synth.scale_gains import Average, Gain, averages, gains
-from synth.targets import EFFICIENCY, clock
+from synth.scale_gains import Average, Gain, averages, gains, notes
+from synth.targets import clock, targets, told
 from synth.tries import Tries, all_tries, distinct
 
 #: Datapath, configuration, its arrays at scale by their number among the datapath's scales, the
@@ -61,16 +61,16 @@ def _one(
     period_ps: float | None,
 ) -> Outcome:
     path = find_datapath(datapath)
-    period = clock(choice.process, period_ps, path.configuration(config))
+    configuration = path.configuration(config)
+    goals = targets(choice.process, period_ps, configuration)
+    clocks = told(goals, clock(choice.process, period_ps, configuration))
     own = [each for each in costs if (each.datapath, each.config) == (datapath, config)]
-    # More circuits are made for efficiency than for other targets.
-    own.sort(key=lambda each: each.target == EFFICIENCY)
     made: list[tuple[int, ScaledCost]] = []
     try:
         for number, scale in enumerate(path.scales):
             if scale.small == config:
-                made += [(number, scaled(path, scale, each, choice, period)) for each in own]
-        return datapath, config, made, all_tries(path, own[-1], choice, period), ""
+                made += [(number, scaled(path, scale, each, choice, clocks)) for each in own]
+        return datapath, config, made, all_tries(path, own[0], choice, clocks), ""
     except (NotVerifiedError, ToolError, ValueError) as error:
         return datapath, config, [], None, f"{type(error).__name__}: {error}"
 
@@ -112,7 +112,7 @@ def _cells(gain: Gain, operands: Sequence[str]) -> list[str]:
         *(_change(gain.energy_efficiency.get(kind)) for kind in operands),
         f"{gain.baseline_cost['period_ps'] / 1000:.2f}",
         f"{gain.candidate_cost['period_ps'] / 1000:.2f}",
-        "slower clock" if gain.slower else "",
+        ", ".join(notes(asdict(gain))),
     ]
 
 

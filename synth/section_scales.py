@@ -16,7 +16,7 @@ from synth.markup import (
     table,
     with_prefix,
 )
-from synth.scale_gains import Average, averages
+from synth.scale_gains import Average, averages, notes
 
 _AREA = "work/s/mm²"
 #: What a unit of work counts for when operations are counted: a multiplication and an addition.
@@ -34,7 +34,8 @@ def scales(entries: Sequence[Entry]) -> str:
             "blocks are counted, and each costs what it costs in the small array, which was "
             "composed, timed and replayed. A block that only the large array has was mapped by "
             "itself. The glue, what is left of the top module, is taken from the small array. "
-            "Memories are by a stated density.",
+            "Memories are by a stated density. A side that “has slack” is faster and larger than "
+            "its clock takes, for want of a circuit in between: don't conclude from its area.",
             "soft",
         ),
     ]
@@ -79,7 +80,7 @@ def _gain_cells(gain: Entry | None, operands: Sequence[str]) -> list[str]:
         return [number("")] * (1 + len(operands))
     energy = gain["energy_efficiency"]
     return [
-        _gain(gain["area_efficiency"], *(["slower clock"] if gain["slower"] else [])),
+        _gain(gain["area_efficiency"], *notes(gain)),
         *(_gain(energy[kind]) if kind in energy else number("") for kind in operands),
     ]
 

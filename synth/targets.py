@@ -1,5 +1,6 @@
 """What a circuit is mapped for: to be small, to reach a clock, or to do most for its area."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hdl.datapath import Configuration
@@ -8,7 +9,7 @@ from hdl.datapath import Configuration
 PERIODS = {"sky130hd": 4500.0, "sg13g2": 3500.0}
 DEFAULT_PERIOD = 5000.0
 
-#: The faster clock period told for efficiency, over the one to reach.
+#: The faster clock period that is told too, over the one to reach.
 FASTER = 0.62
 
 AREA, CLOCK, EFFICIENCY = "area", "clock", "efficiency"
@@ -54,13 +55,14 @@ def clock(
     return period_ps or own.get(process) or PERIODS.get(process, DEFAULT_PERIOD)
 
 
-def told(target: Target, period_ps: float) -> tuple[float, ...]:
-    """Clock periods in ps that ABC's scripts are told, one after the other.
+def told(goals: Iterable[Target], period_ps: float) -> tuple[float, ...]:
+    """Clock periods in ps that ABC's scripts are told, one after the other, for all of ``goals``.
 
-    ``period_ps``: the clock to reach. For efficiency there is none, and a second one is told:
-    scripts that know a slow clock only may make circuits too slow to be worth their area.
+    ``period_ps``: the clock to reach. If efficiency is a goal, a second one: scripts that know a
+    slow clock only may make circuits too slow to be worth their area.
     """
-    return (period_ps, FASTER * period_ps) if target.efficient else (period_ps,)
+    efficient = any(goal.efficient for goal in goals)
+    return (period_ps, FASTER * period_ps) if efficient else (period_ps,)
 
 
 def targets(

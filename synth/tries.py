@@ -1,16 +1,18 @@
 """Area and delay of every circuit that a configuration's largest block was mapped to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hdl.datapath import Datapath
 from hdl.export import export
+from sim.cache import fingerprint
 from synth.blocks import cut
 from synth.cost import Cost, map_blocks
 from synth.libraries import Choice
-from synth.targets import Target
 
 BASELINE, CANDIDATE, OTHER = "baseline", "candidate", "other"
+#: What RTLIL says of the top module.
+_TOP = "attribute \\top 1\n"
 _ROLES = (BASELINE, CANDIDATE, OTHER)
 
 
@@ -36,11 +38,12 @@ class Tries:
     circuit: str
 
 
-def all_tries(datapath: Datapath, cost: Cost, choice: Choice, period_ps: float) -> Tries | None:
+def all_tries(
+    datapath: Datapath, cost: Cost, choice: Choice, clocks: Sequence[float]
+) -> Tries | None:
     """The circuits of the largest block of a configuration that was mapped before.
 
-    Those that were made for the cost's target. ``period_ps``: what ABC was told then. None if the
-    configuration did no work.
+    ``clocks``: those ABC was told then. None if the configuration did no work.
     """
     per_cycle = cost.work_per_second * cost.clock_ps * 1e-12
     if not cost.blocks or not per_cycle:
@@ -49,16 +52,16 @@ def all_tries(datapath: Datapath, cost: Cost, choice: Choice, period_ps: float) 
         cost.blocks.items(), key=lambda each: each[1]["instances"] * each[1]["area_um2"]
     )
     blocks = cut(export(datapath.configuration(cost.config).build()))
-    target = Target(cost.target, cost.target_ps)
     largest = [each for each in blocks if each.name == name]
-    (mapped,) = map_blocks(largest, choice, target, period_ps)
+    (mapped,) = map_blocks(largest, choice, clocks)
     count = size["instances"] / per_cycle
     return Tries(
         datapath=datapath.name,
         config=cost.config,
         library=cost.library,
         block=name,
-        key=mapped.block.key,
+        # The same for a unit that is placed and for one that is all there is.
+        key=fingerprint(mapped.block.text.replace(_TOP, "")),
         role=_role(datapath, cost.config),
         unit=cost.unit,
         points=[(round(each.area_um2 * count, 2), each.period_ps) for each in mapped.tries],

@@ -22,7 +22,7 @@ from synth.libraries import choose, load_library
 from synth.mapping import Mappings, Try
 from synth.netlist import Netlist, cell_area
 from synth.scale import choose_alone, inventory_of, scaled
-from synth.scale_gains import averages, gains
+from synth.scale_gains import averages, gains, notes
 from synth.targets import targets
 
 CHOICE = choose("sky130hd", "", "")
@@ -75,7 +75,7 @@ class Composed:
 def composed(side: int, folder: Path) -> Composed:
     library, _ = load_library(CHOICE.source, LIBRARIES)
     target = targets("sky130hd", PERIOD)[1]
-    mappings = map_blocks(cut(export(array(side).build())), CHOICE, target, PERIOD)
+    mappings = map_blocks(cut(export(array(side).build())), CHOICE, [PERIOD])
     place = folder / str(side)
     place.mkdir()
     found = fit(mappings, target, library, place)
@@ -117,7 +117,7 @@ def test_composition_against_the_larger_array(small: Composed, large: Composed) 
     grow with the side, and are missing here. A flat mapping has nothing but the whole.
     """
     scale = Scale("4×4", "systolic", 16, array(2).name, array(4))
-    predicted = scaled(datapath(scale), scale, small.cost, CHOICE, PERIOD)
+    predicted = scaled(datapath(scale), scale, small.cost, CHOICE, [PERIOD])
     blocks, own = large.cost.blocks, small.cost.blocks
     assert blocks and own
     assert blocks["pe"]["area_um2"] == own["pe"]["area_um2"]
@@ -134,6 +134,7 @@ def test_composition_against_the_larger_array(small: Composed, large: Composed) 
     assert abs(deviation) < 0.1
     assert predicted.mapped_alone == {}
     assert predicted.period_ps == small.cost.clock_ps == PERIOD
+    assert predicted.critical_path_ps == round(small.cost.critical_path_ps, 1) < PERIOD
 
 
 def test_blocks_add_up_or_nothing_is_said(small: Composed, tmp_path: Path) -> None:
@@ -172,16 +173,16 @@ def test_memories_are_shared_out_among_instances() -> None:
 
 def test_energy_and_work_at_scale(small: Composed) -> None:
     scale = Scale("x", "systolic", 64, array(2).name, array(8))
-    found = scaled(datapath(scale), scale, small.cost, CHOICE, PERIOD)
+    found = scaled(datapath(scale), scale, small.cost, CHOICE, [PERIOD])
     # pJ for a MAC, times the small array's 4 MACs a cycle: 8 in each of 4 PEs, 2 in the glue.
     assert found.energy_pj_per_work == {"random": pytest.approx((64 * 8 + 2) / 64)}
     assert found.work_per_second == pytest.approx(64 / 4.5e-9)
     whole = found.area_um2 + found.memory_um2
     assert found.area_efficiency == pytest.approx(64 / 4.5e-9 / whole * 1e6)
     without = replace(small.cost, energy_by_block=None)
-    assert scaled(datapath(scale), scale, without, CHOICE, PERIOD).energy_pj_per_work == {}
+    assert scaled(datapath(scale), scale, without, CHOICE, [PERIOD]).energy_pj_per_work == {}
     with pytest.raises(ValueError, match="blocks were not recorded"):
-        scaled(datapath(scale), scale, replace(small.cost, blocks=None), CHOICE, PERIOD)
+        scaled(datapath(scale), scale, replace(small.cost, blocks=None), CHOICE, [PERIOD])
 
 
 def test_a_block_that_only_the_large_array_has(
@@ -200,13 +201,13 @@ def test_a_block_that_only_the_large_array_has(
     monkeypatch.setattr(module, "map_blocks", map_alone)
     wider = array(4, replace(PARAMETERS, accumulator_bits=9))
     scale = Scale("x", "systolic", 16, array(2).name, wider)
-    found = scaled(datapath(scale), scale, small.cost, CHOICE, PERIOD)
+    found = scaled(datapath(scale), scale, small.cost, CHOICE, [PERIOD])
     assert [each.name for each in asked] == ["pe"]
     assert small.cost.blocks
     glue = small.cost.blocks[TOP]
     assert found.area_um2 == pytest.approx(16 * 500 + glue["area_um2"], abs=0.02)
     assert found.mapped_alone == {"pe": 9000.0}
-    assert found.period_ps == 9000.0
+    assert found.period_ps == found.critical_path_ps == 9000.0
     assert found.work_per_second == pytest.approx(16 / 9e-9)
     each = 8 * 500 / small.cost.blocks["pe"]["area_um2"]
     assert found.energy_pj_per_work["random"] == pytest.approx((16 * each + 2) / 16, rel=1e-5)
@@ -245,6 +246,7 @@ def at_scale(organisation: str, multipliers: int, period: float, parameters: Par
         glue_um2=100.0,
         mapped_alone={},
         period_ps=period,
+        critical_path_ps=period,
         work_per_second=multipliers / (period * 1e-12),
         unit="MAC",
         energy_pj_per_work={"random": period / 1000, "mean 0": 5.0},
@@ -275,6 +277,10 @@ def test_gains_and_their_averages() -> None:
         {"random": 0.8, "mean 0": 1.0},
     ]
     assert {each.idea for each in found} == {"idea"}
+    assert [notes(vars(each)) for each in found] == [[], ["slower clock"]]
+    baseline = {**found[1].baseline_cost, "critical_path_ps": 3500.0}
+    slack = replace(found[1], baseline_cost=baseline)
+    assert notes(vars(slack)) == ["slower clock", "baseline has slack"]
     (mean,) = averages([vars(each) for each in found])
     assert mean.organisations == 2
     assert mean.area_efficiency == pytest.approx(1.025)

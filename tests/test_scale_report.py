@@ -21,6 +21,7 @@ def side(name: str, period: float, **changes: Any) -> dict[str, Any]:
     entry = {"config": f"{name}-64x64", "small": f"{name}-4x4", "library": "sky130hd"}
     entry |= {"target": "clock", "multipliers": 256, "area_um2": 2e6, "memory_um2": 5e5}
     entry |= {"small_um2": 16000.0, "glue_um2": 4000.0, "mapped_alone": {"drain_1": 3900.0}}
+    entry |= {"critical_path_ps": period - 100}
     entry |= {"period_ps": period, "work_per_second": 256e12 / period, "unit": "MAC"}
     entry |= {"energy_pj_per_work": {"uniform": 4.0}, "netlist_checks": 7, "circuit": "0"}
     return entry | changes
@@ -91,6 +92,12 @@ def test_nothing_below_the_published_is_said_too(results: dict[str, Any]) -> Non
     for each in results["scales"]:
         each |= {"published_area": None, "published_energy": None}
     assert "published ones" not in section(page(results), "At scale")
+
+
+def test_slack_is_told(results: dict[str, Any]) -> None:
+    assert "baseline has slack" not in page(results)
+    results["scales"][0]["baseline_cost"]["critical_path_ps"] = 4000.0
+    assert section(page(results), "At scale").count("baseline has slack") == 1
 
 
 def test_energy_may_be_unknown(results: dict[str, Any]) -> None:

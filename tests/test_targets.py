@@ -48,9 +48,10 @@ def test_targets_are_those_that_are_asked_for() -> None:
         targets("sky130hd", None, Wrong())
 
 
-def test_a_second_clock_is_told_for_efficiency_alone() -> None:
-    assert told(Target("area"), 4500.0) == told(Target("clock", 4500.0), 4500.0) == (4500.0,)
-    assert told(Target("efficiency"), 4500.0) == (4500.0, FASTER * 4500.0)
+def test_a_second_clock_is_told_if_efficiency_is_asked_for() -> None:
+    usual = targets("sky130hd")
+    assert told(usual, 4500.0) == (4500.0,)
+    assert told((*usual, Target("efficiency")), 4500.0) == (4500.0, FASTER * 4500.0)
     assert FASTER < 1
 
 
