@@ -1,34 +1,28 @@
 """Foot of a column: picks the results of its PEs one by one, makes numbers of them, keeps them."""
 
-from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib.data import ArrayLayout
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, Signature
 
-from hdl.compressor import DotDiagram
 from hdl.delay import delay
 from hdl.ent.parameters import Parameters
+from hdl.ent.resolve import resolve, resolve_latency
+from hdl.ent.result_memory import keep
 from hdl.export import Unit
 
 
 def correction_latency(parameters: Parameters) -> int:
     """Cycles from the strobe of a row's correction to its value."""
-    return 1 + _adder_latency(parameters, parameters.words)
+    return 1 + resolve_latency(parameters, parameters.words)
 
 
 def column_latency(parameters: Parameters) -> int:
     """Cycles from the strobe of a result to the memory of its column."""
     corrected = parameters.correct_at == "edge"
-    return 1 + _adder_latency(parameters, parameters.words + corrected)
-
-
-def _adder_latency(parameters: Parameters, words: int) -> int:
-    """Cycles to make one number of so many words."""
-    return 0 if words == 1 else -(-parameters.accumulator_bits // parameters.segment)
+    return 1 + resolve_latency(parameters, parameters.words + corrected)
 
 
 class CorrectionColumn(Unit):
@@ -56,7 +50,7 @@ class CorrectionColumn(Unit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         words = _select(m, self.parameters, self.words, self.strobes)
-        m.d.comb += self.correction.eq(_add(m, platform, self.parameters, words))
+        m.d.comb += self.correction.eq(resolve(m, platform, self.parameters, words))
         return m
 
 
@@ -104,22 +98,10 @@ class Column(Unit):
         words = _select(m, p, self.words, self.strobes)
         if self.corrected:
             words.append(self.correction)
-        total = _add(m, platform, p, words)
+        total = resolve(m, platform, p, words)
         enable = delay(m, self.write, column_latency(p), name="enable", init=0)
-        memory = Memory(shape=p.accumulator_bits, depth=self.depth, init=[])
-        m.submodules.memory = memory
-        write, read = memory.write_port(), memory.read_port()
-        place = Signal(range(self.depth))
-        with m.If(enable):
-            m.d.sync += place.eq(following(place, self.depth))
-        m.d.comb += [
-            write.en.eq(enable),
-            write.addr.eq(place),
-            write.data.eq(total),
-            read.en.eq(self.read),
-            read.addr.eq(self.address),
-            self.value.eq(read.data),
-        ]
+        kept = keep(m, total, enable, self.read, self.address, self.depth)
+        m.d.comb += self.value.eq(kept)
         if self.skewed:
             m.d.sync += self.write_next.eq(self.write)
         if self.skewed and self.corrected:
@@ -127,14 +109,6 @@ class Column(Unit):
             m.d.sync += passed.eq(self.correction)
             m.d.comb += self.correction_next.eq(passed)
         return m
-
-
-def following(counter: Value, length: int) -> Value:
-    """``counter + 1``, back to zero after ``length - 1``."""
-    if length == 1:
-        return Const(0, 1)
-    wraps = counter == length - 1
-    return (counter + 1)[: len(counter)] & ~wraps.replicate(len(counter))
 
 
 def _select(m: Module, p: Parameters, words: Value, strobes: Value) -> list[Value]:
@@ -145,31 +119,3 @@ def _select(m: Module, p: Parameters, words: Value, strobes: Value) -> list[Valu
     )
     found = delay(m, chosen, 1, name="selected")
     return [found.word_select(word, p.accumulator_bits) for word in range(p.words)]
-
-
-def _add(m: Module, platform: object, p: Parameters, words: Sequence[Value]) -> Value:
-    """Sum of the words, ``_adder_latency`` cycles later: a segment each cycle, the lowest first."""
-    if len(words) == 1:
-        return words[0]
-    if len(words) > 2:
-        dots = DotDiagram(p.accumulator_bits)
-        for word in words:
-            dots.add_word(word)
-        words = dots.rows(m, platform)
-    carry: Value | None = None
-    ready: list[Value] = []
-    for stage, low in enumerate(range(0, p.accumulator_bits, p.segment)):
-        bits = min(p.segment, p.accumulator_bits - low)
-        dots = DotDiagram(bits + 1)
-        for word in words:
-            dots.add_word(word[:bits])
-        if carry is not None:
-            dots.add_bit(carry, 0)
-        part = delay(m, dots.sum(m, platform, f"part_{stage}"), 1, name=f"part_{stage}")
-        carry = part[-1]
-        ready = [delay(m, each, 1, name=f"ready_{stage}_{at}") for at, each in enumerate(ready)]
-        ready.append(part[:-1])
-        words = [
-            delay(m, word[bits:], 1, name=f"waiting_{stage}_{at}") for at, word in enumerate(words)
-        ]
-    return Cat(*ready)

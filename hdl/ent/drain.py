@@ -6,8 +6,8 @@ from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out, Signature
 
-from hdl.ent.column import following
 from hdl.ent.parameters import Parameters
+from hdl.ent.result_memory import following
 
 #: What may be wrong with a tile.
 ERROR_LAYOUT = StructLayout({"last_mismatch": 1, "overflow_possible": 1})

@@ -7,16 +7,9 @@ from amaranth.lib.wiring import Component, In, Out, Signature
 
 from hdl.ent.array import OutputStationaryArray
 from hdl.ent.drain import ERROR_LAYOUT, Drain, row_layout
+from hdl.ent.status import report, status_layout
 
-STATUS_LAYOUT = StructLayout(
-    {
-        "busy": 1,
-        "input_stalled": 1,
-        "output_stalled": 1,
-        "error": ERROR_LAYOUT,
-        "error_count": 8,
-    }
-)
+STATUS_LAYOUT = status_layout(ERROR_LAYOUT)
 
 
 class State(enum.Enum, shape=2):
@@ -106,7 +99,15 @@ class MatrixMultiplier(Component):
         self._align_inputs(m, take, ends, may_take, may_end)
         m.d.comb += error.last_mismatch.eq(a.last ^ b.last)
         m.d.comb += error.overflow_possible.eq(self._count_beats(m, take, ends))
-        self._report(m, take, ends, inside, error)
+        report(
+            m,
+            self.status,
+            busy=inside | (self._rows_inside != 0) | self.o.valid,
+            input_stalled=self.i_a.valid & self.i_b.valid & ~take,
+            output_stalled=self.o.valid & ~self.o.ready,
+            ends=take & ends,
+            error=error,
+        )
         return m
 
     def _align_inputs(
@@ -185,20 +186,3 @@ class MatrixMultiplier(Component):
             with m.Elif(~beyond):
                 m.d.sync += beats.eq(beats + 1)
         return beyond
-
-    def _report(self, m: Module, take: Signal, ends: Signal, inside: Signal, error: Signal) -> None:
-        status = Signal(STATUS_LAYOUT, name="status_now")
-        sticky = Signal(ERROR_LAYOUT)
-        errors = Signal(STATUS_LAYOUT["error_count"].width)
-        with m.If(take & ends & error.as_value().any()):
-            m.d.sync += sticky.eq(sticky.as_value() | error.as_value())
-            with m.If(~errors.all()):
-                m.d.sync += errors.eq(errors + 1)
-        m.d.comb += [
-            status.busy.eq(inside | (self._rows_inside != 0) | self.o.valid),
-            status.input_stalled.eq(self.i_a.valid & self.i_b.valid & ~take),
-            status.output_stalled.eq(self.o.valid & ~self.o.ready),
-            status.error.eq(sticky),
-            status.error_count.eq(errors),
-            self.status.eq(status),
-        ]
