@@ -22,9 +22,9 @@ class Parameters:
 
     operand_bits: width of both operands, two's complement.
     accumulator_bits: width of the sum; it wraps modulo ``2**accumulator_bits``.
-    encoding: recoding of operand A. encode_at: where the encoder sits; in ``pe-register`` in every
-    PE, with a register behind it. correct_at: where negative digits' missing ones and the rows'
-    sign constant are added.
+    encoding: recoding of one operand, A, or W where weights are stationary. encode_at: where the
+    encoder sits; in ``pe-register`` in every PE, with a register behind it. correct_at: where
+    negative digits' missing ones and the rows' sign constant are added.
     accumulation: ``separate``: products first, then the accumulator; ``fused``: the accumulator is
     one more row of the tree; ``carry-save``: likewise, and it stays two words, which are added
     once for each result.

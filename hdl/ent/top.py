@@ -75,7 +75,7 @@ class MatrixMultiplier(Component):
         m = Module()
         p, rows, columns = self.parameters, self.row_count, self.column_count
         m.submodules.array = array = self.array
-        m.submodules.drain = drain = Drain(p, rows, columns, array.depth)
+        m.submodules.drain = drain = Drain(row_layout(p, columns), rows, array.depth)
         wiring.connect(m, wiring.flipped(self.o), drain.o)
 
         take = Signal()
