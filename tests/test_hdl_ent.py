@@ -351,8 +351,9 @@ def test_repeated_units_are_exported_once(rows: int, columns: int) -> None:
         "pe": rows * columns,
         "row_edge": rows,
         "row_correction": rows,
-        "column": columns,
-        "correction_column": 1,
+        "select": columns + 1,
+        "column_foot": columns,
+        "column_memory": columns,
     }
     assert {*units, "full_adder"} < set(found)
     assert {name: instances(rtlil, name) for name in units} == units

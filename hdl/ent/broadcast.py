@@ -8,8 +8,7 @@ from amaranth.hdl import Cat, Module, Value
 
 from hdl.delay import delay
 from hdl.ent.array import OutputStationaryArray, waits
-from hdl.ent.column import Column, CorrectionColumn, column_latency, correction_latency
-from hdl.ent.correction import RowCorrection
+from hdl.ent.column import correction_latency
 from hdl.ent.parameters import Parameters
 from hdl.ent.pe import BroadcastPE
 from hdl.ent.row_edge import RowEdge
@@ -27,50 +26,36 @@ class BroadcastArray(OutputStationaryArray):
     leave row by row, and no beat may come. A reset needs no care: what comes next has a first beat.
     """
 
+    skewed = False
+
     def __init__(self, parameters: Parameters, rows: int, columns: int, depth: int) -> None:
         super().__init__(parameters, rows, columns, depth)
         self.busy_cycles = rows - 1
         before, _ = waits(parameters)
         #: Stages of the trees, which are as deep for A as for B.
         self.depth_of_trees = max(levels(rows), before + levels(columns))
-        #: Cycles from a last beat to the result of row 0 in its PEs.
-        self.result_latency = 1 + self.depth_of_trees + parameters.pe_latency
-        self.latency = self.result_latency + column_latency(parameters)
+        self.accumulator_latency = 1 + self.depth_of_trees + parameters.pe_latency
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        p = self.parameters
         edges = [self._edge(m, platform, row) for row in range(self.row_count)]
         marked = [self._feed_row(m, platform, row, edge) for row, edge in enumerate(edges)]
-        b = [self._feed_column(m, platform, column) for column in range(self.column_count)]
-        strobes = self._strobes(m, platform, self.result_latency)
-        corrections: list[Value] = []
-        if p.correct_at == "edge":
-            corrections = self._corrections(m, platform, edges)
-        write = delay(m, self.write, self.result_latency, name="write", init=0)
+        accumulators = []
         for column in range(self.column_count):
-            foot = place(platform, Column, p, self.row_count, self.depth, False)
-            m.submodules[f"column_{column}"] = foot
-            words = []
-            for row in range(self.row_count):
-                pe = place(platform, BroadcastPE, p)
+            operands = self._feed_column(m, platform, column)
+            pes = [place(platform, BroadcastPE, self.parameters) for _ in range(self.row_count)]
+            for row, pe in enumerate(pes):
                 m.submodules[f"pe_{row}_{column}"] = pe
                 m.d.comb += [
                     Cat(pe.a, pe.first).eq(marked[row][column]),
-                    pe.b.eq(b[column][row]),
+                    pe.b.eq(operands[row]),
                 ]
-                words.append(pe.accumulator)
-            m.d.comb += [
-                foot.words.eq(Cat(*words)),
-                foot.strobes.eq(strobes[column]),
-                foot.write.eq(write),
-                foot.read.eq(self.read),
-                foot.address.eq(self.address),
-                self.values[column].eq(foot.value),
-            ]
-            if corrections:
-                m.d.comb += foot.correction.eq(corrections[column])
-        m.d.comb += self.written.eq(delay(m, write, column_latency(p), name="written", init=0))
+            accumulators.append([pe.accumulator for pe in pes])
+        corrections = []
+        if self.parameters.correct_at == "edge":
+            corrections = self._corrections(m, platform, edges)
+        strobes = self._strobes(m, platform)
+        self.keep_results(m, platform, accumulators, strobes, corrections)
         return m
 
     def _edge(self, m: Module, platform: object, row: int) -> RowEdge:
@@ -89,35 +74,25 @@ class BroadcastArray(OutputStationaryArray):
         depth = self.depth_of_trees
         return broadcast(m, platform, value, self.row_count, depth, name=f"b_tree_{column}")
 
-    def _strobes(self, m: Module, platform: object, latency: int) -> list[Value]:
+    def _strobes(self, m: Module, platform: object) -> list[list[Value]]:
         """For each column which row's result is chosen, one after the other."""
         depth = levels(self.column_count)
-        strobes = self._row_by_row(m, latency - depth, "strobe")
-        return broadcast(m, platform, strobes, self.column_count, depth, name="strobe_tree")
+        strobes = self._row_by_row(m, self.accumulator_latency - depth, "strobe")
+        leaves = broadcast(m, platform, Cat(*strobes), self.column_count, depth, name="strobe_tree")
+        return [list(leaf) for leaf in leaves]
 
-    def _row_by_row(self, m: Module, latency: int, name: str) -> Value:
+    def _row_by_row(self, m: Module, latency: int, name: str) -> list[Value]:
         """A bit a row, each high for a cycle, row 0 ``latency`` cycles after a last beat."""
         rows = [delay(m, self.last, latency, name=name, init=0)]
         for row in range(1, self.row_count):
             rows.append(delay(m, rows[-1], 1, name=f"{name}_{row}", init=0))
-        return Cat(*rows)
+        return rows
 
     def _corrections(self, m: Module, platform: object, edges: list[RowEdge]) -> list[Value]:
-        """The correction of each column's result, when the column wants it."""
-        p = self.parameters
-        foot = place(platform, CorrectionColumn, p, self.row_count)
-        m.submodules.correction = foot
-        words = []
-        for row, edge in enumerate(edges):
-            unit = place(platform, RowCorrection, p)
-            m.submodules[f"correction_{row}"] = unit
-            m.d.comb += [unit.a.eq(edge.a), unit.restart.eq(edge.marked)]
-            words.append(unit.correction)
-        m.d.comb += [
-            foot.words.eq(Cat(*words)),
-            foot.strobes.eq(self._row_by_row(m, CORRECTION_STROBE, "correction_strobe")),
-        ]
-        depth = self.result_latency - 1 - correction_latency(p)
-        return broadcast(
-            m, platform, foot.correction, self.column_count, depth, name="correction_tree"
-        )
+        """The correction of each column's result, when its foot wants it."""
+        strobes = self._row_by_row(m, CORRECTION_STROBE, "correction_strobe")
+        restarts = [edge.marked for edge in edges]
+        value = self.correct_rows(m, platform, edges, restarts, strobes)
+        spent = CORRECTION_STROBE + correction_latency(self.parameters)
+        depth = self.accumulator_latency - spent
+        return broadcast(m, platform, value, self.column_count, depth, name="correction_tree")

@@ -1,7 +1,5 @@
 """Operands as networks have them on the streaming multiplier; energy is stated for these beats."""
 
-import numpy as np
-
 from sim.bench import Bench, bench_test
 from sim.ent.multiplier import Multiplier
 from sim.ent.operands import digits_layer, normal_matrix
