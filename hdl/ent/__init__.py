@@ -2,7 +2,11 @@
 
 from hdl.datapath import Comparison, Datapath
 from hdl.encoding import Encoding
-from hdl.ent.configurations import ArrayConfiguration, PEConfiguration
+from hdl.ent.configurations import (
+    ArrayConfiguration,
+    PEConfiguration,
+    WeightStationaryConfiguration,
+)
 from hdl.ent.parameters import Accumulation, Parameters
 
 PUBLISHED = (
@@ -83,6 +87,22 @@ _CHECKED = (
             (1, 3, 1, _parameters(NINE_WIRES, 8, 24, "fused", 4)),
             (2, 2, 2, _parameters(REGISTERED, 4, 14, "separate", 3)),
             (3, 1, 1, _parameters((Encoding.NR4SD, "pe-register", "edge"), 4, 12, "fused", 2)),
+        )
+    ),
+    *(
+        WeightStationaryConfiguration(rows, columns, parameters)
+        for rows, columns, parameters in (
+            (1, 1, _parameters((Encoding.BOOTH, "edge", "edge"), 4, 8)),
+            (2, 2, _parameters(NINE_WIRES, 4, 12)),
+            (3, 5, _parameters((Encoding.ENT, "edge", "pe"), 8, 20, "carry-save")),
+            (5, 2, _parameters((Encoding.NR4SD, "pe", "edge"), 8, 19, "separate")),
+            (5, 2, _parameters(REGISTERED, 4, 12, "carry-save")),
+            (1, 4, _parameters((Encoding.ENT, "pe-register", "edge"), 4, 12, "separate")),
+            (7, 1, _parameters(BASELINE, 4, 11, "separate")),
+            (3, 5, _parameters((Encoding.ENT, "edge", "edge"), 4, 10, "carry-save")),
+            (6, 3, _parameters((Encoding.BOOTH, "pe", "edge"), 4, 18, "carry-save")),
+            (2, 3, _parameters(BOTH, 16, 40, "carry-save")),
+            (8, 8, _parameters(BOTH, 8, 20)),
         )
     ),
 )

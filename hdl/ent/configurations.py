@@ -1,4 +1,4 @@
-"""Configurations of the EN-T datapath: a PE alone, and the streaming multiplier around an array."""
+"""Configurations of the EN-T datapath: a PE alone, and streaming multipliers around an array."""
 
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -11,6 +11,7 @@ from hdl.ent.parameters import Parameters
 from hdl.ent.pe import PE
 from hdl.ent.systolic import SystolicArray
 from hdl.ent.top import MatrixMultiplier
+from hdl.ent.weights import WeightStationaryMultiplier
 
 LARGEST_SIDE = 256
 LARGEST_BUFFER = 16
@@ -62,10 +63,7 @@ class ArrayConfiguration(Configuration):
 
     def __post_init__(self) -> None:
         largest = {"rows": LARGEST_SIDE, "columns": LARGEST_SIDE, "buffered_tiles": LARGEST_BUFFER}
-        for name, limit in largest.items():
-            value = getattr(self, name)
-            if type(value) is not int or not 1 <= value <= limit:
-                raise ValueError(f"{name} is {value!r}; allowed are 1 to {limit}")
+        _check_sizes(self, largest)
         if self.operands not in get_args(Operands):
             raise ValueError(
                 f"operands is {self.operands!r}; allowed are 'systolic' and 'broadcast'"
@@ -97,3 +95,52 @@ class ArrayConfiguration(Configuration):
         return MatrixMultiplier(
             _ARRAYS[self.operands](self.parameters, self.rows, self.columns, depth)
         )
+
+
+@dataclass(frozen=True)
+class WeightStationaryConfiguration(Configuration):
+    """A streaming multiplier with ``rows`` times ``columns`` PEs, weights stationary.
+
+    Raises ValueError for a value outside what is allowed: PEs have one lane, and the accumulator
+    has room for the sum of ``rows`` products.
+    """
+
+    rows: int
+    columns: int
+    parameters: Parameters = field(default_factory=Parameters)
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, {"rows": LARGEST_SIDE, "columns": LARGEST_SIDE})
+        p = self.parameters
+        if p.lanes != 1:
+            raise ValueError(f"lanes is {p.lanes}; where weights are stationary it must be 1")
+        if self.rows > p.longest_exact_tile:
+            raise ValueError(
+                f"rows is {self.rows}; {p.accumulator_bits} accumulator_bits have room for the "
+                f"sum of {p.longest_exact_tile} products"
+            )
+
+    @property
+    def name(self) -> str:
+        return f"weights-{self.rows}x{self.columns}-{self.parameters.name}"
+
+    @property
+    def testbenches(self) -> tuple[str, ...]:
+        checks = ("sim.ent.weights_testbench",)
+        if self.parameters.operand_bits == 8 and self.rows * self.columns >= REAL_PES:
+            return (*checks, "sim.ent.digits_testbench")
+        return checks
+
+    @property
+    def golden(self) -> tuple[str, ...]:
+        return ("golden.ent.gemm", "golden.ent.multiply_by_weights")
+
+    def build(self) -> WeightStationaryMultiplier:
+        return WeightStationaryMultiplier(self.parameters, self.rows, self.columns)
+
+
+def _check_sizes(configuration: Configuration, largest: dict[str, int]) -> None:
+    for name, limit in largest.items():
+        value = getattr(configuration, name)
+        if type(value) is not int or not 1 <= value <= limit:
+            raise ValueError(f"{name} is {value!r}; allowed are 1 to {limit}")
