@@ -171,3 +171,39 @@ def _lines(beats: Sequence[Beat], lanes: int) -> Integers:
 
 def _tile_length(beats: list[Beat]) -> int | None:
     return next((index + 1 for index, beat in enumerate(beats) if beat.last), None)
+
+
+@dataclass(frozen=True)
+class WeightTile:
+    """Results for one tile of weights: values (M, C), and whether its length was wrong."""
+
+    values: Integers
+    wrong_length: bool
+
+
+def multiply_by_weights(
+    weights: Iterable[Beat], rows: Iterable[Beat], depth: int, accumulator_bits: int
+) -> list[WeightTile]:
+    """Tile n of ``rows`` times tile n of ``weights``; tiles that are unfinished are not among them.
+
+    A tile of weights has ``depth`` rows, the last one first. Of a longer tile the rows after that
+    are dropped; in a shorter one those that did not come are zero. A tile of rows has any length.
+    """
+    pairs = zip(_whole_tiles(weights), _whole_tiles(rows), strict=False)
+    tiles = []
+    for weight_rows, a in pairs:
+        matrix = np.zeros((depth, len(weight_rows[0])), dtype=np.int64)
+        for index, row in enumerate(weight_rows[:depth]):
+            matrix[depth - 1 - index] = row
+        values = gemm(np.array(a, dtype=np.int64), matrix, accumulator_bits)
+        tiles.append(WeightTile(values, len(weight_rows) != depth))
+    return tiles
+
+
+def _whole_tiles(beats: Iterable[Beat]) -> list[list[tuple[int, ...]]]:
+    tiles: list[list[tuple[int, ...]]] = [[]]
+    for beat in beats:
+        tiles[-1].append(beat.values)
+        if beat.last:
+            tiles.append([])
+    return tiles[:-1]

@@ -5,13 +5,13 @@ import numpy as np
 from golden.digits import classify, layers, product
 from sim.bench import Bench, bench_test
 from sim.ent.digits import float_accuracy, load_network, test_split
-from sim.ent.multiplier import Multiplier
+from sim.ent.driver import driver
 
 
 @bench_test
 async def digits_network(bench: Bench) -> None:
     """Classify 360 images: each product bit-exact, the classes those of the golden network."""
-    multiplier = Multiplier(bench)
+    multiplier = driver(bench)
     network, (images, labels) = load_network(), test_split()
     results = []
     for number, (a, b) in enumerate(layers(network, images), start=1):
