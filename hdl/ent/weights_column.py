@@ -68,32 +68,36 @@ class WeightsHead(Unit):
     def _correction(self, m: Module, platform: object, selects: list[Select]) -> Value:
         """``sum(correction of a weight) - rows * product_offset``, in the accumulator's width.
 
-        The first term has ``bits`` bits. The second is where the sum starts, with as many; above
-        them it is one of two constants, chosen by the carry.
+        The first term has ``bits`` bits. The second is where the sum starts, with as many. Above
+        them it is a constant, or one of two if there may be a carry.
         """
         p, rows = self.parameters, self.row_count
-        bits = _correction_bits(p, rows)
+        largest = _largest_correction(p, rows)
+        bits = largest.bit_length()
         start = -rows * product_offset(p.operand_bits) % (1 << p.accumulator_bits)
         upper, lower = divmod(start, 1 << bits)
-        passing, before = Signal(bits + 1, reset_less=True), Signal(bits + 1)
+        width = (lower + largest).bit_length()
+        passing, in_use = (Signal(width, reset_less=True) for _ in range(2))
+        before = Signal(width)
         m.d.comb += before.eq(Mux(self.first, lower, passing))
-        dots = DotDiagram(bits + 1)
+        dots = DotDiagram(width)
         add_correction(dots, selects)
         dots.add_word(before)
         total = dots.sum(m, platform)
         with m.If(self.load):
             m.d.sync += passing.eq(total)
-        in_use = Signal(bits + 1, reset_less=True)
         with m.If(self.swap):
             m.d.sync += in_use.eq(passing)
         above = p.accumulator_bits - bits
-        high = Mux(in_use[-1], Const(upper + 1, above), Const(upper, above))
-        return Cat(in_use[:-1], high)
+        high: Value = Const(upper, above)
+        if width > bits:
+            high = Mux(in_use[bits], Const(upper + 1, above), high)
+        return Cat(in_use[:bits], high)
 
 
-def _correction_bits(parameters: Parameters, rows: int) -> int:
-    """Bits of the largest sum of as many weights' corrections: all of their digits negative."""
-    return (rows * (4**parameters.digits // 3)).bit_length()
+def _largest_correction(parameters: Parameters, rows: int) -> int:
+    """The largest sum of as many weights' corrections: all of their digits negative."""
+    return rows * (4**parameters.digits // 3)
 
 
 class WeightsFoot(Unit):

@@ -18,7 +18,7 @@ class WeightsRow(Unit):
 
     A row leaves its weights alone until those of the next tile have come to the row above, so
     that it loses them no earlier than one cycle after the row above did, as it does its operands.
-    ``reached_next`` is reset, nothing else.
+    Nothing is reset: with no tile before, it does not matter when a row begins.
     """
 
     mapped_alone = True
@@ -43,13 +43,18 @@ class WeightsRow(Unit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         a = Signal(len(self.a), reset_less=True)
-        swap, load = Signal(reset_less=True), Signal(reset_less=True)
+        swap, load, reached = (Signal(reset_less=True) for _ in range(3))
         m.d.sync += [
             a.eq(self.a),
             swap.eq(self.swap),
             load.eq(self.step & self.reached),
         ]
         with m.If(self.step):
-            m.d.sync += self.reached_next.eq(self.reached & ~self.last)
-        m.d.comb += [self.a_next.eq(a), self.swap_next.eq(swap), self.load.eq(load)]
+            m.d.sync += reached.eq(self.reached & ~self.last)
+        m.d.comb += [
+            self.a_next.eq(a),
+            self.swap_next.eq(swap),
+            self.load.eq(load),
+            self.reached_next.eq(reached),
+        ]
         return m

@@ -74,8 +74,12 @@ class StatusMonitor:
     def _count(self, moved: dict[str, bool]) -> None:
         ends = {name: self._ends(name) for name in ("i_w", "i_a") if moved[name]}
         if moved["i_a"]:
-            # The tile's weights are inside: R rows of them or, if fewer, all there are.
-            wrong = [*self._wrong, self._weight_rows != 0][self._tiles]
+            # The tile's weights are inside: all that there are or, of a tile too long, R rows.
+            finished = self._tiles < len(self._wrong)
+            self._bench.check(
+                finished or self._weight_rows >= self._depth, "a row was taken before its weights"
+            )
+            wrong = self._wrong[self._tiles] if finished else True
             self._rows_inside += 1
             self._tiles += ends["i_a"]
             self._errors += ends["i_a"] and wrong

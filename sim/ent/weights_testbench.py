@@ -200,6 +200,7 @@ async def one_side_ahead(bench: Bench) -> None:
     c = multiplier.configuration
     for late in ("i_w", "i_a"):
         await multiplier.reset()
+        await multiplier.send([_random_pair(multiplier, 2)])
         weights, rows = _beats([_random_pair(multiplier, 3) for _ in range(4)])
         source_w, source_a, sink = multiplier.ends(weights, rows, FLOWING)
         early = source_a if late == "i_w" else source_w
