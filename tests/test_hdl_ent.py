@@ -267,8 +267,8 @@ PARAMETERS = {
     "lanes": ((0, -1, 65, None, "2"), "1 to 64"),
 }
 ARRAY = {
-    "rows": ((0, -1, 257, None, "4"), "1 to 256"),
-    "columns": ((0, -1, 257, None, "4"), "1 to 256"),
+    "rows": ((0, -1, 513, None, "4"), "1 to 512"),
+    "columns": ((0, -1, 513, None, "4"), "1 to 512"),
     "buffered_tiles": ((0, -1, 17, None, "1"), "1 to 16"),
     "operands": (("hop", "", None), "'systolic' and 'broadcast'"),
 }

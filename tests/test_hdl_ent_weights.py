@@ -48,7 +48,7 @@ def test_corrections_of_a_column(encoding: Encoding, encode_at: Any, rows: int, 
     head = WeightsHead(p, rows)
     rng = np.random.default_rng(rows)
     values = all_signed(bits)
-    worst = values[np.argmax(row_correction(values, bits, encoding.value))]
+    worst = values[np.argmax(row_correction(values, bits, encoding.digit_set))]
     tiles = [np.full(rows, worst), np.zeros(rows, int), np.full(rows, worst)]
     tiles += [rng.choice(values, rows) for _ in range(20)]
 
@@ -68,7 +68,7 @@ def test_corrections_of_a_column(encoding: Encoding, encode_at: Any, rows: int, 
             context.set(head.swap, 1)
             await context.tick()
             context.set(head.swap, 0)
-            corrections = row_correction(tile, bits, encoding.value) - sign_offset(bits)
+            corrections = row_correction(tile, bits, encoding.digit_set) - sign_offset(bits)
             expected = int(np.sum(corrections)) % (1 << p.accumulator_bits)
             before = context.get(head.sums)
             assert before == expected, tile
@@ -129,9 +129,9 @@ def _words(weights: Integers, p: Parameters) -> list[int]:
 
 
 @pytest.mark.parametrize("name", ["rows", "columns"])
-@pytest.mark.parametrize("value", [0, -1, 257, None, "4"])
+@pytest.mark.parametrize("value", [0, -1, 513, None, "4"])
 def test_configuration_refuses_sizes(name: str, value: Any) -> None:
-    message = rf"^{name} is {re.escape(repr(value))}; allowed are 1 to 256$"
+    message = rf"^{name} is {re.escape(repr(value))}; allowed are 1 to 512$"
     with pytest.raises(ValueError, match=message):
         WeightStationaryConfiguration(**{"rows": 2, "columns": 2, name: value})
 

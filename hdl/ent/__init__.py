@@ -1,9 +1,10 @@
 """EN-T: int8 matrix-multiply arrays whose operand encoders sit at the edge, not in every PE."""
 
-from hdl.datapath import Comparison, Datapath
+from hdl.datapath import Comparison, Datapath, PublishedGain, Scale
 from hdl.encoding import Encoding
 from hdl.ent.configurations import (
     ArrayConfiguration,
+    EntConfiguration,
     PEConfiguration,
     WeightStationaryConfiguration,
 )
@@ -19,18 +20,32 @@ Variant = tuple[Encoding, str, str]
 BASELINE: Variant = (Encoding.BOOTH, "pe", "pe")
 #: The baseline with a register behind its encoder, for fast clocks.
 REGISTERED: Variant = (Encoding.BOOTH, "pe-register", "pe")
+#: The paper's code, and nothing but encoders at the edge.
+AS_PUBLISHED: Variant = (Encoding.ENT, "edge", "pe")
 #: Each idea alone, then both together, with other digits too.
 CANDIDATES: dict[str, Variant] = {
     "encoder at the edge": (Encoding.ONE_HOT, "edge", "pe"),
     "correction at the edge": (Encoding.BOOTH, "pe", "edge"),
     "both at the edge": (Encoding.ONE_HOT, "edge", "edge"),
-    "both at the edge, nine wires": (Encoding.NR4SD, "edge", "edge"),
-    "both at the edge, sign-magnitude": (Encoding.ENT, "edge", "edge"),
+    "both, nine wires": (Encoding.NR4SD, "edge", "edge"),
+    "both, sign-magnitude": (Encoding.ENT, "edge", "edge"),
 }
 BOTH = CANDIDATES["both at the edge"]
-NINE_WIRES = CANDIDATES["both at the edge, nine wires"]
-VARIANTS = (BASELINE, REGISTERED, *CANDIDATES.values())
-ACCUMULATIONS: tuple[Accumulation, ...] = ("fused", "carry-save")
+NINE_WIRES = CANDIDATES["both, nine wires"]
+SCALES = {"256 GOPS": 256, "1 TOPS": 1024, "4 TOPS": 4096}
+#: Rows and columns of each organisation: of a small array, and of one at each scale.
+SIDES = ((4, 4), (16, 16), (32, 32), (64, 64))
+ORGANISATIONS = {
+    "systolic, output-stationary": SIDES,
+    "systolic, weight-stationary": SIDES,
+    "2-D matrix": SIDES,
+    "3-D cube": ((2, 4), (4, 8), (8, 16), (16, 32)),
+    "adder trees": ((1, 4), (1, 32), (1, 128), (1, 512)),
+}
+#: Lanes of the organisations that have any.
+LANES = {"3-D cube": 8, "adder trees": 8}
+#: What arrays of every organisation are mapped for, all in carry-save form: what sets them apart.
+ARRAY_VARIANTS = (BASELINE, REGISTERED, AS_PUBLISHED, BOTH)
 
 
 def _parameters(
@@ -47,14 +62,30 @@ def _pe(variant: Variant, accumulation: Accumulation = "fused") -> PEConfigurati
     return PEConfiguration(_parameters(variant, accumulation=accumulation))
 
 
-def _square(side: int, variant: Variant) -> ArrayConfiguration:
-    return ArrayConfiguration(side, side, _parameters(variant))
+def _array(organisation: str, sides: tuple[int, int], variant: Variant) -> EntConfiguration:
+    """An array of one organisation, int8, carry-save."""
+    lanes = LANES.get(organisation, 1)
+    parameters = _parameters(variant, accumulation="carry-save", lanes=lanes)
+    match organisation.partition(",")[0], organisation.partition("-")[0]:
+        case "systolic", "systolic, weight":
+            return WeightStationaryConfiguration(*sides, parameters)
+        case "systolic", _:
+            return ArrayConfiguration(*sides, parameters)
+    return ArrayConfiguration(*sides, parameters, operands="broadcast")
+
+
+def _small(organisation: str, variant: Variant) -> EntConfiguration:
+    return _array(organisation, ORGANISATIONS[organisation][0], variant)
 
 
 _SMALL = ArrayConfiguration(2, 2, _parameters(NINE_WIRES, 4, 12))
+_8X8 = tuple(ArrayConfiguration(8, 8, _parameters(variant)) for variant in (BASELINE, BOTH))
 _MAPPED = (
-    *(_pe(variant, how) for how in ACCUMULATIONS for variant in VARIANTS),
-    *(_square(8, variant) for variant in (BASELINE, BOTH)),
+    *(_pe(variant) for variant in (BASELINE, *CANDIDATES.values())),
+    *(_pe(variant, "separate") for variant in (BASELINE, BOTH)),
+    *(_pe(variant, "carry-save") for variant in (BASELINE, REGISTERED, *CANDIDATES.values())),
+    *_8X8,
+    *(_small(each, variant) for each in ORGANISATIONS for variant in ARRAY_VARIANTS),
 )
 _CHECKED = (
     *(
@@ -123,11 +154,41 @@ DATAPATH = Datapath(
                 _pe(variant, accumulation).name,
                 PUBLISHED,
             )
-            for accumulation in ACCUMULATIONS
+            for accumulation in ("fused", "carry-save")
             for idea, variant in CANDIDATES.items()
         ),
-        Comparison(
-            "8×8: both at the edge", _square(8, BASELINE).name, _square(8, BOTH).name, PUBLISHED
+        Comparison("PE: fused tree", _pe(BASELINE, "separate").name, _pe(BASELINE).name),
+        Comparison("8×8, fused: both at the edge", *(each.name for each in _8X8), PUBLISHED),
+        *(
+            Comparison(
+                f"{organisation}: {idea}",
+                _small(organisation, baseline).name,
+                _small(organisation, variant).name,
+                PUBLISHED,
+            )
+            for organisation in ORGANISATIONS
+            for idea, baseline, variant in (
+                ("encoders as published", BASELINE, AS_PUBLISHED),
+                ("both at the edge", BASELINE, BOTH),
+                ("both, baseline with registers", REGISTERED, BOTH),
+            )
         ),
+    ),
+    scales=tuple(
+        Scale(
+            scale,
+            organisation,
+            multipliers,
+            _small(organisation, variant).name,
+            _array(organisation, sides, variant),
+        )
+        for organisation, (_, *large) in ORGANISATIONS.items()
+        for (scale, multipliers), sides in zip(SCALES.items(), large, strict=True)
+        for variant in ARRAY_VARIANTS
+    ),
+    published_gains=(
+        PublishedGain("256 GOPS", 8.7, 13.0),
+        PublishedGain("1 TOPS", 12.2, 17.5),
+        PublishedGain("4 TOPS", 11.0, 15.5),
     ),
 )

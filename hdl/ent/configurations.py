@@ -1,5 +1,6 @@
 """Configurations of the EN-T datapath: a PE alone, and streaming multipliers around an array."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -13,18 +14,42 @@ from hdl.ent.systolic import SystolicArray
 from hdl.ent.top import MatrixMultiplier
 from hdl.ent.weights import WeightStationaryMultiplier
 
-LARGEST_SIDE = 256
+LARGEST_SIDE = 512
 LARGEST_BUFFER = 16
 #: The real workload, the digits network: its deepest product, and how many PEs it deserves.
 REAL_DEPTH = 64
 REAL_PES = 64
 
+#: By lanes and process, clock periods in ps that carry-save PEs reach; for others the usual ones.
+CARRY_SAVE_PS = {
+    1: {"sky130hd": 2300.0, "sg13g2": 1700.0},
+    8: {"sky130hd": 4200.0, "sg13g2": 2900.0},
+}
+#: Accumulators of so many bits have room for the operands that energy is stated for.
+ENERGY_BITS = 24
+
 Operands = Literal["systolic", "broadcast"]
 _ARRAYS = {"systolic": SystolicArray, "broadcast": BroadcastArray}
 
 
+class EntConfiguration(Configuration):
+    """What all configurations have in common: ``parameters`` decide what they are mapped for."""
+
+    parameters: Parameters
+
+    @property
+    def clock_ps(self) -> Mapping[str, float]:
+        if self.parameters.accumulation == "carry-save":
+            return CARRY_SAVE_PS.get(self.parameters.lanes, {})
+        return {}
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return ("area", "clock", "efficiency")
+
+
 @dataclass(frozen=True)
-class PEConfiguration(Configuration):
+class PEConfiguration(EntConfiguration):
     """One processing element of a systolic array."""
 
     parameters: Parameters = field(default_factory=Parameters)
@@ -47,7 +72,7 @@ class PEConfiguration(Configuration):
 
 
 @dataclass(frozen=True)
-class ArrayConfiguration(Configuration):
+class ArrayConfiguration(EntConfiguration):
     """A streaming matrix multiplier with ``rows`` times ``columns`` PEs, outputs stationary.
 
     buffered_tiles: tiles of results that fit between the array and a stalled output.
@@ -79,12 +104,7 @@ class ArrayConfiguration(Configuration):
 
     @property
     def testbenches(self) -> tuple[str, ...]:
-        checks = ("sim.ent.array_testbench",)
-        p = self.parameters
-        fits = p.operand_bits == 8 and p.longest_exact_tile * p.lanes >= REAL_DEPTH
-        if fits and self.rows * self.columns * p.lanes >= REAL_PES:
-            return (*checks, "sim.ent.digits_testbench")
-        return checks
+        return _testbenches(self, "sim.ent.array_testbench")
 
     @property
     def golden(self) -> tuple[str, ...]:
@@ -98,7 +118,7 @@ class ArrayConfiguration(Configuration):
 
 
 @dataclass(frozen=True)
-class WeightStationaryConfiguration(Configuration):
+class WeightStationaryConfiguration(EntConfiguration):
     """A streaming multiplier with ``rows`` times ``columns`` PEs, weights stationary.
 
     Raises ValueError for a value outside what is allowed: PEs have one lane, and the accumulator
@@ -126,10 +146,7 @@ class WeightStationaryConfiguration(Configuration):
 
     @property
     def testbenches(self) -> tuple[str, ...]:
-        checks = ("sim.ent.weights_testbench",)
-        if self.parameters.operand_bits == 8 and self.rows * self.columns >= REAL_PES:
-            return (*checks, "sim.ent.digits_testbench")
-        return checks
+        return _testbenches(self, "sim.ent.weights_testbench")
 
     @property
     def golden(self) -> tuple[str, ...]:
@@ -144,3 +161,17 @@ def _check_sizes(configuration: Configuration, largest: dict[str, int]) -> None:
         value = getattr(configuration, name)
         if type(value) is not int or not 1 <= value <= limit:
             raise ValueError(f"{name} is {value!r}; allowed are 1 to {limit}")
+
+
+def _testbenches(
+    configuration: "ArrayConfiguration | WeightStationaryConfiguration", checks: str
+) -> tuple[str, ...]:
+    """The array's own, and those of real operands where they fit."""
+    p = configuration.parameters
+    found = [checks]
+    if p.operand_bits == 8 and p.accumulator_bits >= ENERGY_BITS:
+        found.append("sim.ent.operands_testbench")
+    fits = p.operand_bits == 8 and p.longest_exact_tile * p.lanes >= REAL_DEPTH
+    if fits and configuration.rows * configuration.columns * p.lanes >= REAL_PES:
+        found.append("sim.ent.digits_testbench")
+    return tuple(found)
