@@ -1,14 +1,15 @@
 """Chooses a circuit for every block, so that the whole is small and reaches its clock."""
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from synth.blocks import instances
 from synth.library import Library
-from synth.mapping import Mappings, Try
+from synth.mapping import SHARES, Mappings, Try
 from synth.netlist import Netlist, block_of, compose, with_registered_inputs
+from synth.scripts import CLOCK
 from synth.targets import Target
 from synth.timing import Timing, critical_path
 
@@ -88,7 +89,8 @@ def search(whole: Whole, target: Target, limit: int) -> Timed:
 
     From the smallest circuits on, choices are tried in the order of the whole's area. A choice
     that is too slow tells which blocks its critical path runs through: no other one with the same
-    circuits for these is tried, and what follows from it differs in one of them.
+    circuits for these is tried, and what follows from it differs in one of them. If none of
+    ``limit`` will do, all blocks are made faster at once.
     """
     mappings = whole.mappings
     options = [sorted(each.options(target), key=lambda each: each.area_um2) for each in mappings]
@@ -124,7 +126,32 @@ def search(whole: Whole, target: Target, limit: int) -> Timed:
                 seen.add(follower)
                 heapq.heappush(queue, (whole.area(tries(follower)), follower))
     assert fastest is not None
-    return fastest
+    return min((fastest, *_all_faster(whole, target)), key=lambda each: _rank(each, target))
+
+
+def _all_faster(whole: Whole, target: Target) -> Iterator[Timed]:
+    """Choices of blocks that use less and less of the clock by themselves, then of the fastest."""
+    if target.period_ps is None:
+        return
+    for share in (*SHARES, 0.0):
+        limit = share * target.period_ps
+        yield whole.timed(tuple(_sized(each, limit) for each in whole.mappings))
+
+
+def _sized(mappings: Mappings, period_ps: float) -> Try:
+    """The smallest circuit of the scripts that aim for a clock which reaches it, or the fastest."""
+    sized = [each for each in mappings.tries if each.script in CLOCK] or mappings.tries
+    reaching = [each for each in sized if each.period_ps <= period_ps]
+    if not reaching:
+        return min(mappings.tries, key=lambda each: each.period_ps)
+    return min(reaching, key=lambda each: each.area_um2)
+
+
+def _rank(timed: Timed, target: Target) -> tuple[bool, float]:
+    """Orders choices: those that reach the target by their area, then the others by their speed."""
+    if target.period_ps is not None and timed.period_ps > target.period_ps:
+        return True, timed.period_ps
+    return False, timed.area_um2
 
 
 def _holds(conflict: Mapping[int, int], choice: Sequence[int]) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hdl.datapath import Comparison, find_datapath
-from hdl.ent.configurations import PEConfiguration
+from hdl.ebatch.configurations import EbatchConfiguration
 from synth.blocks import Block
 from synth.efficiency import pool
 from synth.mapping import Mappings, Try
@@ -15,8 +15,8 @@ from synth.tries import Tries, _role, distinct
 
 
 @dataclass(frozen=True)
-class Asking(PEConfiguration):
-    """A PE that asks for all targets and a clock of its own in one process."""
+class Asking(EbatchConfiguration):
+    """An engine that asks for all targets and a clock of its own in one process."""
 
     clock_ps = {"sky130hd": 3000.0}  # noqa: RUF012
     targets = ("area", "clock", "efficiency")
@@ -25,7 +25,7 @@ class Asking(PEConfiguration):
 def test_the_clock_is_the_users_then_the_configurations_then_the_usual() -> None:
     asking = Asking()
     assert clock("sky130hd") == 4500.0
-    assert clock("sky130hd", None, PEConfiguration()) == 4500.0
+    assert clock("sky130hd", None, EbatchConfiguration()) == 4500.0
     assert clock("sky130hd", None, asking) == 3000.0
     assert clock("sky130hd", 2000.0, asking) == 2000.0
     assert clock("sg13g2", None, asking) == 3500.0
@@ -34,14 +34,14 @@ def test_the_clock_is_the_users_then_the_configurations_then_the_usual() -> None
 
 def test_targets_are_those_that_are_asked_for() -> None:
     usual = (Target("area"), Target("clock", 4500.0))
-    assert targets("sky130hd") == targets("sky130hd", None, PEConfiguration()) == usual
+    assert targets("sky130hd") == targets("sky130hd", None, EbatchConfiguration()) == usual
     found = targets("sky130hd", None, Asking())
     assert found == (Target("area"), Target("clock", 3000.0), Target("efficiency"))
     assert [each.efficient for each in found] == [False, False, True]
     assert len({each.description for each in found}) == 3
 
     @dataclass(frozen=True)
-    class Wrong(PEConfiguration):
+    class Wrong(EbatchConfiguration):
         targets = ("power",)
 
     with pytest.raises(ValueError, match="no target is named"):
