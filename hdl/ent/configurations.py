@@ -45,7 +45,7 @@ class EntConfiguration(Configuration):
 
     @property
     def targets(self) -> tuple[str, ...]:
-        return ("area", "clock", "efficiency")
+        return ("clock", "efficiency")
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,10 @@ class PEConfiguration(EntConfiguration):
     def name(self) -> str:
         lanes = f"{self.parameters.lanes}lanes-" if self.parameters.lanes > 1 else ""
         return f"pe-{lanes}{self.parameters.name}"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return ("area", "clock", "efficiency")
 
     @property
     def testbenches(self) -> tuple[str, ...]:

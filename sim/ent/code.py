@@ -15,7 +15,7 @@ def code_words(values: Integers, parameters: Parameters) -> list[int]:
     """What travels on the wires of operand A for each value: its code, or itself."""
     bits = parameters.operand_bits
     numbers = np.asarray(values, dtype=np.int64)
-    if parameters.encode_at == "pe":
+    if parameters.encode_at != "edge":
         return (numbers & (1 << bits) - 1).tolist()
     digits = recode(numbers, bits, parameters.encoding.digit_set)
     if parameters.encoding is Encoding.BOOTH:

@@ -10,9 +10,13 @@ from hdl.ent.configurations import PEConfiguration
 from hdl.ent.parameters import Parameters
 from sim.bench import Bench, bench_test
 from sim.ent.code import code_words
+from sim.ent.operands import digits_layer, normal_matrix
 from sim.packing import pack_rows
 
 RANDOM_BEATS = 4000
+#: Beats of real operands, and how many of them make a tile.
+REAL_BEATS = 2048
+REAL_TILE = 64
 
 
 @bench_test
@@ -33,6 +37,33 @@ async def running_accumulation(bench: Bench) -> None:
     first = bench.cycle
     await _check_beats(bench, a, b, bench.rng.random(RANDOM_BEATS) < 0.05)
     bench.report_work(RANDOM_BEATS * p.lanes, RANDOM_BEATS, first)
+
+
+@bench_test
+async def normal_operands(bench: Bench) -> None:
+    """Normally distributed operands, in tiles; energy is stated for them too."""
+    p = _parameters(bench)
+    a, b = (normal_matrix(bench.rng, (REAL_BEATS, p.lanes), p.operand_bits) for _ in range(2))
+    await _real_beats(bench, a, b, "normal")
+
+
+@bench_test
+async def digits_operands(bench: Bench) -> None:
+    """Operands of the digits network's first layer, images by weights, where they fit."""
+    p = _parameters(bench)
+    images, weights = digits_layer()
+    low, high = signed_range(p.operand_bits)
+    a, b = (
+        np.clip(np.resize(matrix, (REAL_BEATS, p.lanes)), low, high)
+        for matrix in (images, weights.T)
+    )
+    await _real_beats(bench, a, b, "digits")
+
+
+async def _real_beats(bench: Bench, a: Integers, b: Integers, operands: str) -> None:
+    first = bench.cycle
+    await _check_beats(bench, a, b, np.arange(len(a)) % REAL_TILE == REAL_TILE - 1)
+    bench.report_work(a.size, len(a), first, operands)
 
 
 @bench_test
