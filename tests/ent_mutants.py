@@ -154,20 +154,20 @@ MUTANTS = (
     ),
     Mutant(
         "a correct tile clears the sticky errors",
-        "ent/top.py",
-        "        with m.If(take & ends & error.as_value().any()):\n"
-        "            m.d.sync += sticky.eq(sticky.as_value() | error.as_value())\n",
-        "        with m.If(take & ends):\n"
-        "            m.d.sync += sticky.eq(error.as_value())\n"
-        "        with m.If(take & ends & error.as_value().any()):\n",
+        "ent/status.py",
+        "    with m.If(ends & error.as_value().any()):\n"
+        "        m.d.sync += sticky.eq(sticky.as_value() | error.as_value())\n",
+        "    with m.If(ends):\n"
+        "        m.d.sync += sticky.eq(error.as_value())\n"
+        "    with m.If(ends & error.as_value().any()):\n",
         SMALL,
         "mismatched_lasts",
     ),
     Mutant(
         "errors are counted by beat",
         "ent/top.py",
-        "with m.If(take & ends & error.as_value().any())",
-        "with m.If(take & error.as_value().any())",
+        "ends=take & ends,",
+        "ends=take,",
         SINGLE,
         "mismatched_lasts",
     ),
@@ -182,14 +182,14 @@ MUTANTS = (
     Mutant(
         "the multiplier never says it is busy",
         "ent/top.py",
-        "status.busy.eq(inside |",
-        "status.busy.eq(0 & inside |",
+        "busy=inside |",
+        "busy=0 & inside |",
         SMALL,
         "shapes_under_stalls",
     ),
     Mutant(
         "the error counter wraps",
-        "ent/top.py",
+        "ent/status.py",
         "with m.If(~errors.all()):",
         "with m.If(error.as_value().any()):",
         SMALL,
@@ -298,6 +298,8 @@ MUTANTS = (
         "list(lanes_of(b, p.lanes))[::-1]",
         TREE,
         "shapes_under_stalls",
+    ),
+    Mutant(
         "a row changes its weights one cycle late",
         "ent/weights_array.py",
         "edges.append((edge, swap))",

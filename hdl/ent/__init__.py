@@ -89,11 +89,15 @@ _MAPPED = (
 )
 _CHECKED = (
     *(
-        PEConfiguration(_parameters((encoding, encode_at, correct_at), bits, accumulator_bits))
+        PEConfiguration(_parameters((encoding, encode_at, correct_at), 8, 16))
         for encoding in Encoding
         for encode_at in ("pe", "edge")
         for correct_at in ("pe", "edge")
-        for bits, accumulator_bits in ((4, 12), (8, 16), (16, 40))
+    ),
+    *(
+        PEConfiguration(_parameters((encoding, place, place), bits, accumulator_bits))
+        for encoding in Encoding
+        for place, bits, accumulator_bits in (("pe", 4, 12), ("edge", 4, 12), ("edge", 16, 40))
     ),
     *(
         PEConfiguration(_parameters(variant, 4, 12, accumulation, lanes))
