@@ -12,7 +12,7 @@ from hdl.datapath import find_datapath, find_datapaths
 from sim import results
 from sim.console import Column, LiveTable, run_command
 from sim.parallel import in_parallel
-from sim.selection import SettingsParser, positive, select
+from sim.selection import SettingsParser, is_pattern, positive, select
 from sim.tools import ToolError
 from synth.compare import Result, compare
 from synth.cost import Cost, NotVerifiedError, costs
@@ -91,7 +91,10 @@ def _picoseconds(text: str) -> float:
 def _select(datapath: str, configuration: str) -> Chosen:
     """What was asked for by name, or else what each datapath says is to be mapped."""
     if configuration:
-        return [(path.name, name) for path, name in select(datapath, configuration)]
+        found = select(datapath, configuration)
+        if is_pattern(configuration):
+            found = [(path, name) for path, name in found if name in path.mapped] or found
+        return [(path.name, name) for path, name in found]
     datapaths = [find_datapath(datapath)] if datapath else find_datapaths().values()
     return [(path.name, name) for path in datapaths for name in path.mapped]
 
