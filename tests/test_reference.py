@@ -161,7 +161,7 @@ def test_circuits_beside_public_designs(public: None, capsys: pytest.CaptureFixt
     ]
     simulated = simulate(hdl.ent.DATAPATH, NAME)
     for each in found:
-        assert each.netlist_checks == 4 * (simulated.simulated_cycles - 1)
+        assert each.netlist_checks == 5 * (simulated.simulated_cycles - 1)
         assert each.circuit == simulated.circuit
         assert each.area_ratio == pytest.approx(each.area_um2 / each.public_area_um2, abs=1e-4)
         assert each.delay_ratio == pytest.approx(each.delay_ns / each.public_delay_ns, abs=1e-4)
