@@ -90,9 +90,9 @@ def test_a_block_of_many_configurations_counts_once() -> None:
 
 def test_roles_are_those_of_the_comparisons() -> None:
     datapath = find_datapath("ent")
-    first, *_, last = datapath.configurations
-    own = replace(datapath, comparisons=(Comparison("idea", first.name, datapath.mapped[0]),))
-    names = (first.name, datapath.mapped[0], last.name)
+    baseline, candidate, last = (*datapath.mapped[:2], datapath.configurations[-1].name)
+    own = replace(datapath, comparisons=(Comparison("idea", baseline, candidate),))
+    names = (baseline, candidate, last)
     assert [_role(own, name) for name in names] == ["baseline", "candidate", "other"]
     assert own.comparisons[0].idea == "idea"
     assert Comparison("PE: idea: more", "", "").idea == "idea: more"
