@@ -2,7 +2,8 @@
 
 Every clock has its smallest circuit; the one of least area times critical path is found by
 sweeping the clock. What a clock can give at best is known before anything is composed: the
-smallest circuits that reach it by themselves. So most clocks are never tried.
+smallest circuits that reach it by themselves. So most clocks are never tried, nor are those that
+are faster than one that was missed.
 """
 
 from collections.abc import Sequence
@@ -47,11 +48,16 @@ def most_efficient(mappings: Sequence[Mappings], library: Library, folder: Path)
     slowest = max(each.period_ps for own in mappings for each in own.tries)
     swept = clocks(mappings, max(slowest, smallest.period_ps))
     bounds = ((_bound(whole, clock), clock) for clock in swept)
+    missed = 0.0
     for bound, clock in sorted(bounds):
         if bound >= product(best):
             break
+        if clock <= missed:
+            continue
         found = search(whole, Target("clock", clock), CHOICES)
         best = min(best, found, key=product)
+        if found.period_ps > clock:
+            missed = max(missed, clock)
     return whole.fit(best.tries)
 
 
