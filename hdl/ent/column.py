@@ -12,7 +12,7 @@ from hdl.export import Unit
 
 def correction_latency(parameters: Parameters) -> int:
     """Cycles from the words of a row's correction to its value."""
-    return resolve_latency(parameters, parameters.words)
+    return 0 if parameters.words == 1 else resolve_latency(parameters, parameters.words) + 1
 
 
 def result_latency(parameters: Parameters) -> int:
@@ -35,7 +35,8 @@ class CorrectionFoot(Unit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         words = [self.words.word_select(at, len(self.value)) for at in range(self.parameters.words)]
-        m.d.comb += self.value.eq(resolve(m, platform, self.parameters, words))
+        total = resolve(m, platform, self.parameters, words)
+        m.d.comb += self.value.eq(delay(m, total, 1, name="value_register"))
         return m
 
 

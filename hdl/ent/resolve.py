@@ -10,14 +10,15 @@ from hdl.ent.parameters import Parameters
 
 
 def resolve_latency(parameters: Parameters, words: int) -> int:
-    """Cycles to make one number of so many words."""
-    return 0 if words == 1 else -(-parameters.accumulator_bits // parameters.segment)
+    """Cycles from so many words to their number, which no register holds yet."""
+    return 0 if words == 1 else -(-parameters.accumulator_bits // parameters.segment) - 1
 
 
 def resolve(m: Module, platform: object, p: Parameters, words: Sequence[Value]) -> Value:
     """Sum of the words, modulo ``2**accumulator_bits``, ``resolve_latency`` cycles later.
 
-    A segment is added each cycle, the lowest first; one sum a cycle. Nothing is reset.
+    A segment is added each cycle, the lowest first; one sum a cycle. The highest is there in the
+    cycle in which it is added. Nothing is reset.
     """
     if len(words) == 1:
         return words[0]
@@ -35,7 +36,11 @@ def resolve(m: Module, platform: object, p: Parameters, words: Sequence[Value]) 
             dots.add_word(word[:bits])
         if carry is not None:
             dots.add_bit(carry, 0)
-        part = delay(m, dots.sum(m, platform, f"part_{stage}"), 1, name=f"part_{stage}")
+        total = dots.sum(m, platform, f"part_{stage}")
+        if low + bits == p.accumulator_bits:
+            ready.append(total[:-1])
+            break
+        part = delay(m, total, 1, name=f"part_{stage}")
         carry = part[-1]
         ready = [delay(m, each, 1, name=f"ready_{stage}_{at}") for at, each in enumerate(ready)]
         ready.append(part[:-1])
