@@ -7,6 +7,7 @@ Computers 65(2), 2016, for ``nr4sd``; O. MacSorley's modified Booth for ``booth`
 booth      digits −2 … 2, digit i = a[2i−1] + a[2i] − 2 a[2i+1]
 ent        digits −1 … 2 of the magnitude, all negated if the operand is negative
 nr4sd      digits −1 … 2; the most significant one takes what is left, −2 … 2
+onehot     the same digits; only their codes differ
 =========  ==================================================================================
 """
 
@@ -18,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from golden.integers import Integers, wrap
 
-ENCODINGS = ("booth", "ent", "nr4sd")
+ENCODINGS = ("booth", "ent", "nr4sd", "onehot")
 
 
 def recode(values: ArrayLike, bits: int, encoding: str) -> Integers:
@@ -32,7 +33,7 @@ def recode(values: ArrayLike, bits: int, encoding: str) -> Integers:
     if encoding == "ent":
         sign = np.where(numbers < 0, -1, 1)
         return _digits_to_two(np.abs(numbers), bits // 2) * sign[..., None]
-    if encoding == "nr4sd":
+    if encoding in ("nr4sd", "onehot"):
         low = _digits_to_two(numbers, bits // 2 - 1)
         rest = (numbers - from_digits(low)) >> (bits - 2)
         return np.concatenate([low, rest[..., None]], axis=-1)
@@ -93,7 +94,7 @@ def row_correction(a: ArrayLike, bits: int, encoding: str) -> Integers:
     Row i of a digit d < 0 is ``d * b - 1`` (all bits of ``|d| * b`` inverted), so the product is
     short of ``sum(4**i for negative digits)``. A digit 0 counts as negative where its row is
     inverted: Booth's bits 111, the same bits at the top of ``nr4sd``, and the zero digits of a
-    negative operand in ``ent``.
+    negative operand in ``ent``; never in ``onehot``.
     """
     digits = recode(a, bits, encoding)
     numbers = np.asarray(a, dtype=np.int64)
@@ -103,7 +104,7 @@ def row_correction(a: ArrayLike, bits: int, encoding: str) -> Integers:
         inverted |= (digits == 0) & (high == 1)
     elif encoding == "ent":
         inverted |= (digits == 0) & (numbers < 0)[..., None]
-    else:
+    elif encoding == "nr4sd":
         inverted[..., -1] |= (digits[..., -1] == 0) & (numbers < 0)
     return from_digits(inverted.astype(np.int64))
 
@@ -111,6 +112,12 @@ def row_correction(a: ArrayLike, bits: int, encoding: str) -> Integers:
 def sign_offset(bits: int) -> int:
     """What inverting the sign bits of all rows of one product adds to it."""
     return sum(1 << 2 * i + bits for i in range(bits // 2))
+
+
+def quiet_offset(a: ArrayLike, bits: int, encoding: str) -> Integers:
+    """The same for products of ``a`` if the row of a digit 0 has no sign bit that is inverted."""
+    used = (recode(a, bits, encoding) != 0).astype(np.int64)
+    return from_digits(used) << bits
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,7 @@ class Encoding(StrEnum):
     """NR4SD+: digits −1 … 2, the most significant −2 … 2, no separate sign."""
 
     ONE_HOT = "onehot"
-    """The digits of NR4SD+, decoded: three wires a digit."""
-
-    @property
-    def digit_set(self) -> str:
-        """Name of its digits in ``golden.ent``."""
-        return "nr4sd" if self is Encoding.ONE_HOT else self.value
+    """The digits of NR4SD+, decoded: three wires a digit, all of them clear for a digit 0."""
 
     def code_width(self, operand_bits: int) -> int:
         """Wires that carry one recoded operand."""
@@ -77,7 +72,9 @@ def encode(m: Module, operand: Value, encoding: Encoding, *, name: str = "code")
         plain = Cat(low, carry, operand[-2:])
         if encoding is Encoding.ONE_HOT:
             selects = decode(plain, Encoding.NR4SD, digits)
-            plain = Cat(*(Cat(each.one, each.two, each.negative) for each in selects))
+            fields = [Cat(each.one, each.two, each.negative) for each in selects]
+            one, two, negative = fields[-1]
+            plain = Cat(*fields[:-1], one, two, negative & (one | two))
         m.d.comb += code.eq(plain)
     return code
 

@@ -21,6 +21,7 @@ def add_product(
     multiplicand: Value,
     *,
     correct: bool,
+    quiet: bool = False,
     column: int = 0,
     name: str = "row",
 ) -> None:
@@ -28,13 +29,17 @@ def add_product(
 
     Row i is ``digit_i * multiplicand`` in one's complement, n + 1 bits at column 2i with the
     sign inverted. With ``correct`` each negative digit's missing 1 is added here; without it the
-    sum is short of what ``add_correction`` adds.
+    sum is short of what ``add_correction`` adds. With ``quiet`` the row of a digit 0 is zero, its
+    sign too, and the sum is short of what ``add_missing_offset`` adds; no such digit may be
+    ``negative``.
     The sum is never negative and less than ``2**(2n)``. All of it counts ``2**column`` times.
     """
     for digit, select in enumerate(selects):
         row = Signal(len(multiplicand) + 1, name=f"{name}_{digit}")
-        m.d.comb += row.eq(_row(select, multiplicand))
-        dots.add_word(Cat(row[:-1], ~row[-1]), column + 2 * digit, arrival=ROW_ARRIVAL)
+        sign = ~multiplicand[-1] if quiet else multiplicand[-1]
+        m.d.comb += row.eq(_row(select, multiplicand, sign))
+        inverted = row if quiet else Cat(row[:-1], ~row[-1])
+        dots.add_word(inverted, column + 2 * digit, arrival=ROW_ARRIVAL)
     if correct:
         add_correction(dots, selects, column=column)
 
@@ -45,9 +50,17 @@ def add_correction(dots: DotDiagram, selects: list[Select], *, column: int = 0) 
         dots.add_bit(select.negative, column + 2 * digit, arrival=ROW_ARRIVAL - 2)
 
 
-def _row(select: Select, multiplicand: Value) -> Value:
-    once = Cat(multiplicand, multiplicand[-1])
-    twice = Cat(0, multiplicand)
+def add_missing_offset(dots: DotDiagram, selects: list[Select], operand_bits: int) -> None:
+    """Add what quiet rows leave out of ``product_offset``: the inverted signs of digits 0."""
+    for digit, select in enumerate(selects):
+        zero = ~(select.one | select.two | select.negative)
+        dots.add_bit(zero, 2 * digit + operand_bits, arrival=ROW_ARRIVAL - 1)
+
+
+def _row(select: Select, multiplicand: Value, sign: Value) -> Value:
+    """Digit times multiplicand, whose ``sign`` may be inverted: then that of the row is, too."""
+    once = Cat(multiplicand, sign)
+    twice = Cat(0, multiplicand[:-1], sign)
     one, two, negative = (
         bit.replicate(len(once)) for bit in (select.one, select.two, select.negative)
     )

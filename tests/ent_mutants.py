@@ -19,6 +19,10 @@ WEIGHTS = "weights-2x2-int4-acc12-nr4sd-edge-edge"
 WEIGHTS_ENT = "weights-3x5-int4-acc10-ent-edge-edge-carrysave"
 WEIGHTS_REGISTERED = "weights-5x2-int4-acc12-booth-peregister-pe-carrysave"
 WEIGHTS_INT8 = "weights-5x2-int8-acc19-nr4sd-pe-edge-separate"
+TREE_QUIET = "broadcast-3x5-int8-acc16-onehot-edge-edge-carrysave-buffer2"
+WEIGHTS_QUIET = "weights-8x8-int8-acc20-onehot-edge-edge"
+CUBE_BEAT = "broadcast-2x3x3-int4-acc12-nr4sd-pe-beat-separate"
+PE_BEAT = "pe-2lanes-int8-acc20-booth-peregister-beat"
 WEIGHTS_BASELINE = "weights-7x1-int4-acc11-booth-pe-pe-separate"
 #: Added to every copy: tiles of it may end as close together as the array allows.
 ADDED = "ArrayConfiguration(2, 2, _parameters(NINE_WIRES, 4, 12), 2)"
@@ -378,6 +382,62 @@ MUTANTS = (
         "plain = Cat(low, 0 & carry, operand[-2:])",
         WEIGHTS,
         "every_product",
+    ),
+    Mutant(
+        "a zero digit of a negative operand inverts its row",
+        "encoding.py",
+        "negative & (one | two))",
+        "negative)",
+        TREE_QUIET,
+        "every_product",
+    ),
+    Mutant(
+        "what digits 0 lack of the offset is not corrected",
+        "ent/correction.py",
+        "if p.quiet:",
+        "if False:",
+        TREE_QUIET,
+        "every_product",
+    ),
+    Mutant(
+        "what weights' digits 0 lack of the offset is not corrected",
+        "ent/weights_column.py",
+        "        if p.quiet:\n            add",
+        "        if False:\n            add",
+        WEIGHTS_QUIET,
+        "every_product",
+    ),
+    Mutant(
+        "a quiet correction's sum is one bit short",
+        "ent/weights_column.py",
+        "return rows * product_offset(parameters.operand_bits)",
+        "return rows * product_offset(parameters.operand_bits) >> 1",
+        WEIGHTS_QUIET,
+        "every_product",
+    ),
+    Mutant(
+        "a digit 0's sign is inverted all the same",
+        "partial_product.py",
+        "inverted = row if quiet else",
+        "inverted = row if quiet and digit else",
+        TREE_QUIET,
+        "every_product",
+    ),
+    Mutant(
+        "ones of the last lane are missing in a beat's sum",
+        "ent/row_edge.py",
+        "for code in codes:",
+        "for code in codes[:-1]:",
+        CUBE_BEAT,
+        "every_product",
+    ),
+    Mutant(
+        "a beat's ones come a cycle early",
+        "ent/pe.py",
+        'p.pe_latency - 1, name="ones")',
+        '0, name="ones")',
+        PE_BEAT,
+        "running_accumulation",
     ),
     Mutant(
         "one row more is taken than there is room for",

@@ -15,6 +15,7 @@ from golden.ent import (
     gemm,
     multiply_streams,
     products,
+    quiet_offset,
     recode,
     row_correction,
     running_sums,
@@ -35,7 +36,7 @@ WORKED = {
     -128: {"ent": (-2, 0, 0, 0), "nr4sd": (-2, 0, 0, 0), "booth": (-2, 0, 0, 0)},
 }
 #: Mean non-zero digits of a uniform int8 operand.
-MEAN_NON_ZERO = {"ent": 2.918, "nr4sd": 3.000, "booth": 3.000}
+MEAN_NON_ZERO = {"ent": 2.918, "nr4sd": 3.000, "onehot": 3.000, "booth": 3.000}
 
 every_encoding = pytest.mark.parametrize("encoding", ENCODINGS)
 every_width = pytest.mark.parametrize("bits", [4, 8, 16])
@@ -189,10 +190,10 @@ def selects(value: int, bits: int, encoding: str) -> list[tuple[int, int, int]]:
         negative = (e1 & e0) ^ (sign if encoding == "ent" else 0)
         found.append((e0, e1 & (1 - e0), int(negative)))
         carry_in, carry = carry, high & (low | carry)
-    if encoding == "nr4sd":
+    if encoding in ("nr4sd", "onehot"):
         low, high = bit[-2:]
-        two = int((high, low, carry_in) in ((1, 0, 0), (0, 1, 1)))
-        found[-1] = (low ^ carry_in, two, high)
+        one, two = low ^ carry_in, int((high, low, carry_in) in ((1, 0, 0), (0, 1, 1)))
+        found[-1] = (one, two, high if encoding == "nr4sd" else high & (one | two))
     return found
 
 
@@ -237,12 +238,32 @@ def test_row_correction_of_int16(encoding: str) -> None:
 
 @every_encoding
 def test_zero_may_be_negative(encoding: str) -> None:
-    """Zero digits whose row is inverted exist in every encoding and count in the correction."""
+    """Zero digits whose row is inverted count in the correction; only ``onehot`` has none."""
     values = all_signed(8)
     negative_only = from_digits((recode(values, 8, encoding) < 0).astype(np.int64))
     counted = row_correction(values, 8, encoding) - negative_only
-    assert counted.max() > 0
+    assert (counted.max() > 0) == (encoding != "onehot")
     assert counted[values == 0] == 0
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_quiet_rows(bits: int) -> None:
+    """Rows whose sign is inverted unless the digit is 0: too large by the offset, no more."""
+    low, high = signed_range(bits)
+    values = all_signed(bits)
+    offsets = quiet_offset(values, bits, "onehot").tolist()
+    corrections = row_correction(values, bits, "onehot").tolist()
+    assert offsets[-low] == 0 < min(offsets[:-low])
+    assert max(offsets) == sign_offset(bits)
+    for a, b in product(values.tolist(), [low, low + 1, -2, -1, 0, 1, 2, high - 1, high]):
+        total = 0
+        for i, (one, two, negative) in enumerate(selects(a, bits, "onehot")):
+            unsigned = sum(
+                value << j for j, value in enumerate(row_bits((one, two, negative), b, bits))
+            )
+            used = one | two | negative
+            total += (unsigned ^ used << bits) << 2 * i
+        assert total == a * b - corrections[a - low] + offsets[a - low], (a, b)
 
 
 def literal_streams(a: list[Beat], b: list[Beat], bits: int, longest: int) -> list[Tile]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from golden.ent import Beat, multiply_by_weights, row_correction, sign_offset
+from golden.ent import Beat, multiply_by_weights, quiet_offset, row_correction, sign_offset
 from golden.integers import Integers, all_signed, wrap
 from hdl.encoding import Encoding
 from hdl.ent import DATAPATH
@@ -48,7 +48,8 @@ def test_corrections_of_a_column(encoding: Encoding, encode_at: Any, rows: int, 
     head = WeightsHead(p, rows)
     rng = np.random.default_rng(rows)
     values = all_signed(bits)
-    worst = values[np.argmax(row_correction(values, bits, encoding.digit_set))]
+    off = row_correction(values, bits, encoding.value) - _offset(values, p)
+    worst = values[np.argmax(off)]
     tiles = [np.full(rows, worst), np.zeros(rows, int), np.full(rows, worst)]
     tiles += [rng.choice(values, rows) for _ in range(20)]
 
@@ -68,12 +69,19 @@ def test_corrections_of_a_column(encoding: Encoding, encode_at: Any, rows: int, 
             context.set(head.swap, 1)
             await context.tick()
             context.set(head.swap, 0)
-            corrections = row_correction(tile, bits, encoding.digit_set) - sign_offset(bits)
+            corrections = row_correction(tile, bits, encoding.value) - _offset(tile, p)
             expected = int(np.sum(corrections)) % (1 << p.accumulator_bits)
             before = context.get(head.sums)
             assert before == expected, tile
 
     run(head, bench)
+
+
+def _offset(weights: Any, p: Parameters) -> Any:
+    """What the products of each weight are too large by."""
+    if p.quiet:
+        return quiet_offset(weights, p.operand_bits, p.encoding.value)
+    return sign_offset(p.operand_bits)
 
 
 @pytest.mark.parametrize("encode_at", ENCODE_AT)

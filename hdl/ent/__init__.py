@@ -30,7 +30,10 @@ CANDIDATES: dict[str, Variant] = {
     "both, nine wires": (Encoding.NR4SD, "edge", "edge"),
     "both, sign-magnitude": (Encoding.ENT, "edge", "edge"),
 }
+ENCODER = CANDIDATES["encoder at the edge"]
 BOTH = CANDIDATES["both at the edge"]
+#: With lanes: their ones, summed at the edge beat by beat.
+BEAT: Variant = (Encoding.ONE_HOT, "edge", "beat")
 NINE_WIRES = CANDIDATES["both, nine wires"]
 SCALES = {"256 GOPS": 256, "1 TOPS": 1024, "4 TOPS": 4096}
 #: Rows and columns of each organisation: of a small array, and of one at each scale.
@@ -44,8 +47,10 @@ ORGANISATIONS = {
 }
 #: Lanes of the organisations that have any.
 LANES = {"3-D cube": 8, "adder trees": 8}
-#: What arrays of every organisation are mapped for, all in carry-save form: what sets them apart.
-ARRAY_VARIANTS = (BASELINE, REGISTERED, AS_PUBLISHED, BOTH)
+#: Ideas of which arrays of every organisation are mapped, beside both baselines.
+ARRAY_IDEAS = {"encoders as published": AS_PUBLISHED, "both at the edge": BOTH}
+#: Accumulators of arrays; the paper's own idea is tried with the first.
+ACCUMULATIONS: tuple[Accumulation, ...] = ("fused", "carry-save")
 
 
 def _parameters(
@@ -62,10 +67,12 @@ def _pe(variant: Variant, accumulation: Accumulation = "fused") -> PEConfigurati
     return PEConfiguration(_parameters(variant, accumulation=accumulation))
 
 
-def _array(organisation: str, sides: tuple[int, int], variant: Variant) -> EntConfiguration:
-    """An array of one organisation, int8, carry-save."""
+def _array(
+    organisation: str, sides: tuple[int, int], variant: Variant, accumulation: Accumulation
+) -> EntConfiguration:
+    """An int8 array of one organisation."""
     lanes = LANES.get(organisation, 1)
-    parameters = _parameters(variant, accumulation="carry-save", lanes=lanes)
+    parameters = _parameters(variant, accumulation=accumulation, lanes=lanes)
     match organisation.partition(",")[0], organisation.partition("-")[0]:
         case "systolic", "systolic, weight":
             return WeightStationaryConfiguration(*sides, parameters)
@@ -74,20 +81,38 @@ def _array(organisation: str, sides: tuple[int, int], variant: Variant) -> EntCo
     return ArrayConfiguration(*sides, parameters, operands="broadcast")
 
 
-def _small(organisation: str, variant: Variant) -> EntConfiguration:
-    return _array(organisation, ORGANISATIONS[organisation][0], variant)
+def _small(organisation: str, variant: Variant, accumulation: Accumulation) -> EntConfiguration:
+    return _array(organisation, ORGANISATIONS[organisation][0], variant, accumulation)
+
+
+def _ideas(organisation: str, accumulation: Accumulation) -> dict[str, Variant]:
+    """What is mapped of an organisation beside the baselines."""
+    ideas = dict(ARRAY_IDEAS)
+    if accumulation != ACCUMULATIONS[0]:
+        del ideas["encoders as published"]
+    if organisation in LANES:
+        ideas["both, ones by the beat"] = BEAT
+    return ideas
+
+
+def _variants(organisation: str, accumulation: Accumulation) -> tuple[Variant, ...]:
+    return (BASELINE, REGISTERED, *_ideas(organisation, accumulation).values())
 
 
 _SMALL = ArrayConfiguration(2, 2, _parameters(NINE_WIRES, 4, 12))
-_8X8 = tuple(ArrayConfiguration(8, 8, _parameters(variant)) for variant in (BASELINE, BOTH))
 _MAPPED = (
-    *(_pe(variant) for variant in (BASELINE, *CANDIDATES.values())),
+    *(_pe(variant) for variant in (BASELINE, REGISTERED, *CANDIDATES.values())),
     *(_pe(variant, "separate") for variant in (BASELINE, BOTH)),
     *(_pe(variant, "carry-save") for variant in (BASELINE, REGISTERED, *CANDIDATES.values())),
-    *_8X8,
-    *(_small(each, variant) for each in ORGANISATIONS for variant in ARRAY_VARIANTS),
+    *(
+        _small(organisation, variant, accumulation)
+        for organisation in ORGANISATIONS
+        for accumulation in ACCUMULATIONS
+        for variant in _variants(organisation, accumulation)
+    ),
 )
 _CHECKED = (
+    *(ArrayConfiguration(8, 8, _parameters(variant)) for variant in (BASELINE, BOTH)),
     *(
         PEConfiguration(_parameters((encoding, encode_at, correct_at), 8, 16))
         for encoding in Encoding
@@ -104,7 +129,10 @@ _CHECKED = (
         for variant in (BASELINE, REGISTERED, (Encoding.ENT, "pe-register", "edge"), BOTH)
         for accumulation, lanes in (("separate", 1), ("carry-save", 1), ("separate", 3))
     ),
+    PEConfiguration(_parameters(BEAT, 4, 12, "separate", 3)),
+    PEConfiguration(_parameters((Encoding.BOOTH, "pe-register", "beat"), 8, 20, "fused", 2)),
     ArrayConfiguration(3, 5, _parameters((Encoding.ENT, "edge", "pe"), 8, 20)),
+    ArrayConfiguration(2, 3, _parameters(BEAT, 4, 12, "fused", 2)),
     ArrayConfiguration(5, 3, _parameters((Encoding.NR4SD, "pe", "edge"), 8, 16)),
     ArrayConfiguration(1, 1, _parameters((Encoding.BOOTH, "edge", "edge"), 4, 8)),
     ArrayConfiguration(4, 2, _parameters(NINE_WIRES, 16, 40), 2),
@@ -122,6 +150,8 @@ _CHECKED = (
             (1, 3, 1, _parameters(NINE_WIRES, 8, 24, "fused", 4)),
             (2, 2, 2, _parameters(REGISTERED, 4, 14, "separate", 3)),
             (3, 1, 1, _parameters((Encoding.NR4SD, "pe-register", "edge"), 4, 12, "fused", 2)),
+            (2, 3, 1, _parameters((Encoding.NR4SD, "pe", "beat"), 4, 12, "separate", 3)),
+            (1, 3, 2, _parameters(BEAT, 8, 20, "carry-save", 4)),
         )
     ),
     *(
@@ -162,20 +192,17 @@ DATAPATH = Datapath(
             for idea, variant in CANDIDATES.items()
         ),
         Comparison("PE: fused tree", _pe(BASELINE, "separate").name, _pe(BASELINE).name),
-        Comparison("8×8, fused: both at the edge", *(each.name for each in _8X8), PUBLISHED),
         *(
             Comparison(
-                f"{organisation}: {idea}",
-                _small(organisation, baseline).name,
-                _small(organisation, variant).name,
+                f"{organisation}: {accumulation}, {idea}{against}",
+                _small(organisation, baseline, accumulation).name,
+                _small(organisation, variant, accumulation).name,
                 PUBLISHED,
             )
             for organisation in ORGANISATIONS
-            for idea, baseline, variant in (
-                ("encoders as published", BASELINE, AS_PUBLISHED),
-                ("both at the edge", BASELINE, BOTH),
-                ("both, baseline with registers", REGISTERED, BOTH),
-            )
+            for accumulation in ACCUMULATIONS
+            for against, baseline in (("", BASELINE), (", encoders registered", REGISTERED))
+            for idea, variant in _ideas(organisation, accumulation).items()
         ),
     ),
     scales=tuple(
@@ -183,12 +210,13 @@ DATAPATH = Datapath(
             scale,
             organisation,
             multipliers,
-            _small(organisation, variant).name,
-            _array(organisation, sides, variant),
+            _small(organisation, variant, accumulation).name,
+            _array(organisation, sides, variant, accumulation),
         )
         for organisation, (_, *large) in ORGANISATIONS.items()
         for (scale, multipliers), sides in zip(SCALES.items(), large, strict=True)
-        for variant in ARRAY_VARIANTS
+        for accumulation in ACCUMULATIONS
+        for variant in _variants(organisation, accumulation)
     ),
     published_gains=(
         PublishedGain("256 GOPS", 8.7, 13.0),

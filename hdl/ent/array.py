@@ -85,7 +85,7 @@ class OutputStationaryArray(Component):
         """Place the columns' feet and memories.
 
         accumulators, strobes: of each column, those of its PEs. corrections: what to add in each
-        column, or in column 0 alone if columns are skewed; none if PEs correct themselves.
+        column, or in column 0 alone if columns are skewed; none if nothing is added there.
         """
         p = self.parameters
         writes = [delay(m, self.write, self.memory_latency, name="write", init=0)]
@@ -155,7 +155,7 @@ def waits(parameters: Parameters) -> tuple[int, int]:
     A foot wants the correction together with the words of a result. ``RowCorrection`` gets the
     operands as they leave the edge, and takes one cycle.
     """
-    if parameters.correct_at == "pe":
+    if parameters.correct_at != "edge":
         return 0, 0
     results, corrections = parameters.pe_latency, 1 + correction_latency(parameters)
     return max(0, corrections - results), max(0, results - corrections)

@@ -45,7 +45,7 @@ class EntConfiguration(Configuration):
 
     @property
     def targets(self) -> tuple[str, ...]:
-        return ("clock", "efficiency")
+        return ("efficiency",)
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ class ArrayConfiguration(EntConfiguration):
 class WeightStationaryConfiguration(EntConfiguration):
     """A streaming multiplier with ``rows`` times ``columns`` PEs, weights stationary.
 
-    Raises ValueError for a value outside what is allowed: PEs have one lane, and the accumulator
-    has room for the sum of ``rows`` products.
+    Raises ValueError for a value outside what is allowed: PEs have one lane, corrections do not
+    come beat by beat, and the accumulator has room for the sum of ``rows`` products.
     """
 
     rows: int
@@ -138,6 +138,11 @@ class WeightStationaryConfiguration(EntConfiguration):
         p = self.parameters
         if p.lanes != 1:
             raise ValueError(f"lanes is {p.lanes}; where weights are stationary it must be 1")
+        if p.correct_at == "beat":
+            raise ValueError(
+                "correct_at is 'beat'; where weights are stationary, whose corrections are known "
+                "beforehand, allowed are 'pe' and 'edge'"
+            )
         if self.rows > p.longest_exact_tile:
             raise ValueError(
                 f"rows is {self.rows}; {p.accumulator_bits} accumulator_bits have room for the "

@@ -8,7 +8,7 @@ from hdl.encoding import decode, encode
 from hdl.ent.parameters import Parameters
 from hdl.ent.pe import lanes_of
 from hdl.export import Unit
-from hdl.partial_product import add_correction, product_offset
+from hdl.partial_product import add_correction, add_missing_offset, product_offset
 
 
 class RowCorrection(Unit):
@@ -47,7 +47,10 @@ class RowCorrection(Unit):
         for lane, code in enumerate(lanes_of(self.a, p.lanes)):
             if p.encode_at != "edge":
                 code = encode(m, code, p.encoding, name=f"code_{lane}")
-            add_correction(dots, decode(code, p.encoding, p.digits))
+            selects = decode(code, p.encoding, p.digits)
+            add_correction(dots, selects)
+            if p.quiet:
+                add_missing_offset(dots, selects, p.operand_bits)
             dots.add_constant(-product_offset(p.operand_bits))
         for word in words:
             dots.add_word(word & ~self.restart.replicate(len(word)))

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from hdl.encoding import Encoding
 
 EncodeAt = Literal["pe", "pe-register", "edge"]
-CorrectAt = Literal["pe", "edge"]
+CorrectAt = Literal["pe", "edge", "beat"]
 Accumulation = Literal["separate", "fused", "carry-save"]
 
 OPERAND_BITS = (4, 8, 16)
@@ -24,7 +24,9 @@ class Parameters:
     accumulator_bits: width of the sum; it wraps modulo ``2**accumulator_bits``.
     encoding: recoding of one operand, A, or W where weights are stationary. encode_at: where the
     encoder sits; in ``pe-register`` in every PE, with a register behind it. correct_at: where
-    negative digits' missing ones and the rows' sign constant are added.
+    negative digits' missing ones and the rows' sign constant are added: in every PE; at the edge,
+    to the results; with ``beat`` the ones of all lanes are summed at the edge for each beat, and
+    come to the PE as one number, while the constant stays there.
     accumulation: ``separate``: products first, then the accumulator; ``fused``: the accumulator is
     one more row of the tree; ``carry-save``: likewise, and it stays two words, which are added
     once for each result.
@@ -84,6 +86,22 @@ class Parameters:
         if self.encode_at == "edge":
             return self.encoding.code_width(self.operand_bits)
         return self.operand_bits
+
+    @property
+    def quiet(self) -> bool:
+        """Whether digits 0 add nothing in a PE: what they lack of the offset the edge knows."""
+        return self.correct_at == "edge" and self.encoding is Encoding.ONE_HOT
+
+    @property
+    def ones_bits(self) -> int:
+        """Bits of the sum of all lanes' missing ones, if it comes to the PE with the operands."""
+        largest = self.lanes * (4**self.digits // 3)
+        return largest.bit_length() if self.correct_at == "beat" else 0
+
+    @property
+    def a_bits(self) -> int:
+        """Wires that carry the operands A of one beat to a PE: of all lanes, then the ones."""
+        return self.a_width * self.lanes + self.ones_bits
 
     @property
     def product_bits(self) -> int:

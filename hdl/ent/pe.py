@@ -16,16 +16,17 @@ class PE(Unit):
     """PE of a systolic array: multiplies ``a`` by ``b``, accumulates, and passes both on.
 
     Ports
-        a: operands or their codes (``parameters.a_width`` bits a lane), b: operands (n bits a
-        lane, signed), last: this beat is its tile's last.
+        a: operands or their codes (``parameters.a_bits``), b: operands (n bits a lane, signed),
+        last: this beat is its tile's last.
         a_next, b_next, last_next: the same one cycle later, for the neighbours.
         accumulator: words whose sum is that of this tile's products so far,
         ``parameters.pe_latency`` cycles after each beat, modulo ``2**accumulator_bits``. done:
         that is the tile's result; the next beat starts from zero.
 
     Throughput one beat a cycle, no stalls: an idle cycle is a beat with a = 0.
-    With ``correct_at = edge`` each beat adds ``product_offset`` too much and lacks the digits'
-    correction; ``RowCorrection`` accumulates the difference.
+    With ``correct_at = edge`` each beat adds ``product_offset`` too much, or that part of it which
+    its digits other than 0 make, and lacks the digits' correction; ``RowCorrection`` accumulates
+    the difference.
     Only ``last_next`` and ``done`` are reset, to 1: a reset starts the next beat from zero.
     """
 
@@ -36,10 +37,10 @@ class PE(Unit):
         super().__init__(
             Signature(
                 {
-                    "a": In(p.a_width * p.lanes),
+                    "a": In(p.a_bits),
                     "b": In(p.operand_bits * p.lanes),
                     "last": In(1),
-                    "a_next": Out(p.a_width * p.lanes),
+                    "a_next": Out(p.a_bits),
                     "b_next": Out(p.operand_bits * p.lanes),
                     "last_next": Out(1, init=1),
                     "accumulator": Out(p.accumulator_bits * p.words),
@@ -62,7 +63,7 @@ class PE(Unit):
         b, restart = self.b, self.last_next
         if p.encode_at == "pe-register":
             b, restart = b_register, delay(m, restart, 1, name="restart", init=1)
-        total = _accumulate(m, platform, p, _selects(m, p, self.a), b, restart)
+        total = _accumulate(m, platform, p, self.a, b, restart)
         m.d.comb += [self.accumulator.eq(total), self.done.eq(restart)]
         return m
 
@@ -84,7 +85,7 @@ class BroadcastPE(Unit):
         super().__init__(
             Signature(
                 {
-                    "a": In(p.a_width * p.lanes),
+                    "a": In(p.a_bits),
                     "b": In(p.operand_bits * p.lanes),
                     "first": In(1),
                     "accumulator": Out(p.accumulator_bits * p.words),
@@ -98,7 +99,7 @@ class BroadcastPE(Unit):
         waits = p.pe_latency - 1
         b = delay(m, self.b, waits, name="b_register")
         restart = delay(m, self.first, waits, name="restart")
-        total = _accumulate(m, platform, p, _selects(m, p, self.a), b, restart)
+        total = _accumulate(m, platform, p, self.a, b, restart)
         m.d.comb += self.accumulator.eq(total)
         return m
 
@@ -112,7 +113,8 @@ def lanes_of(value: Value, lanes: int) -> Iterator[Value]:
 def _selects(m: Module, p: Parameters, a: Value) -> list[list[Select]]:
     """Digits of every lane's operand A, one cycle late with ``pe-register``."""
     found = []
-    for lane, code in enumerate(lanes_of(a, p.lanes)):
+    codes = a[: p.a_width * p.lanes]
+    for lane, code in enumerate(lanes_of(codes, p.lanes)):
         if p.encode_at != "edge":
             code = encode(m, code, p.encoding, name=f"code_{lane}")
             code = delay(m, code, p.pe_latency - 1, name=f"code_register_{lane}")
@@ -124,16 +126,21 @@ def _accumulate(
     m: Module,
     platform: object,
     p: Parameters,
-    selects: list[list[Select]],
+    a: Value,
     b: Value,
     restart: Value,
 ) -> Value:
-    """The accumulator's words, side by side; a beat with ``restart`` starts from zero."""
+    """The accumulator's words, side by side; a beat with ``restart`` starts from zero.
+
+    ``a`` comes as it is; the others are late by what its encoder's register takes.
+    """
+    selects = _selects(m, p, a)
     words = [
         Signal(p.accumulator_bits, name=f"accumulator_{word}", reset_less=True)
         for word in range(p.words)
     ]
     continued = [word & ~restart.replicate(len(word)) for word in words]
-    sums = multiply_accumulate(m, platform, p, selects, list(lanes_of(b, p.lanes)), continued)
+    ones = delay(m, a[-p.ones_bits :], p.pe_latency - 1, name="ones") if p.ones_bits else None
+    sums = multiply_accumulate(m, platform, p, selects, list(lanes_of(b, p.lanes)), continued, ones)
     m.d.sync += [word.eq(total) for word, total in zip(words, sums, strict=True)]
     return Cat(*words)

@@ -3,10 +3,12 @@
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out, Signature
 
-from hdl.encoding import encode
+from hdl.compressor import DotDiagram
+from hdl.encoding import decode, encode
 from hdl.ent.parameters import Parameters
 from hdl.ent.pe import lanes_of
 from hdl.export import Unit
+from hdl.partial_product import add_correction
 
 
 class RowEdge(Unit):
@@ -14,8 +16,9 @@ class RowEdge(Unit):
 
     Ports
         operand: n bits a lane. mark: something that goes with them, such as ``last``.
-        a: one cycle later the operands or, with ``encode_at = edge``, their codes. marked:
-        ``mark`` of the same cycle. was_marked: ``marked`` of the cycle before.
+        a: one cycle later the operands or, with ``encode_at = edge``, their codes; with
+        ``correct_at = beat`` the sum of their missing ones behind them. marked: ``mark`` of the
+        same cycle. was_marked: ``marked`` of the cycle before.
 
     Only ``marked`` and ``was_marked`` are reset, to 1.
     """
@@ -29,7 +32,7 @@ class RowEdge(Unit):
                 {
                     "operand": In(p.operand_bits * p.lanes),
                     "mark": In(1),
-                    "a": Out(p.a_width * p.lanes),
+                    "a": Out(p.a_bits),
                     "marked": Out(1, init=1),
                     "was_marked": Out(1, init=1),
                 }
@@ -39,14 +42,22 @@ class RowEdge(Unit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         p = self.parameters
-        codes = list(lanes_of(self.operand, p.lanes))
-        if p.encode_at == "edge":
+        operands = list(lanes_of(self.operand, p.lanes))
+        codes = operands
+        if p.encode_at == "edge" or p.ones_bits:
             codes = [
-                encode(m, code, p.encoding, name=f"code_{lane}") for lane, code in enumerate(codes)
+                encode(m, operand, p.encoding, name=f"code_{lane}")
+                for lane, operand in enumerate(operands)
             ]
+        parts = codes if p.encode_at == "edge" else operands
+        if p.ones_bits:
+            dots = DotDiagram(p.ones_bits)
+            for code in codes:
+                add_correction(dots, decode(code, p.encoding, p.digits))
+            parts = [*parts, dots.sum(m, platform, "ones")]
         register = Signal(len(self.a), reset_less=True)
         m.d.sync += [
-            register.eq(Cat(*codes)),
+            register.eq(Cat(*parts)),
             self.marked.eq(self.mark),
             self.was_marked.eq(self.marked),
         ]

@@ -10,7 +10,7 @@ from hdl.ent.parameters import Parameters
 from hdl.ent.resolve import resolve, resolve_latency
 from hdl.ent.result_memory import keep
 from hdl.export import Unit
-from hdl.partial_product import add_correction, product_offset
+from hdl.partial_product import add_correction, add_missing_offset, product_offset
 
 
 class WeightsHead(Unit):
@@ -82,6 +82,8 @@ class WeightsHead(Unit):
         m.d.comb += before.eq(Mux(self.first, lower, passing))
         dots = DotDiagram(width)
         add_correction(dots, selects)
+        if p.quiet:
+            add_missing_offset(dots, selects, p.operand_bits)
         dots.add_word(before)
         total = dots.sum(m, platform)
         with m.If(self.load):
@@ -96,7 +98,9 @@ class WeightsHead(Unit):
 
 
 def _largest_correction(parameters: Parameters, rows: int) -> int:
-    """The largest sum of as many weights' corrections: all of their digits negative."""
+    """The largest sum of as many weights' corrections: all digits negative, if quiet all 0."""
+    if parameters.quiet:
+        return rows * product_offset(parameters.operand_bits)
     return rows * (4**parameters.digits // 3)
 
 

@@ -23,8 +23,8 @@ class WeightsPE(Unit):
 
     One operand a cycle, no stalls. The weight is what is recoded: with ``encode_at = edge`` codes
     come in; with ``pe-register`` the encoder is before the register of the weight in use, with
-    ``pe`` behind it. With ``correct_at = edge`` each product is ``product_offset`` too large and
-    lacks the weight's correction.
+    ``pe`` behind it. With ``correct_at = edge`` each product is too large and lacks the
+    weight's correction, as in ``PE``.
     Nothing is reset: who comes after a reset brings weights of their own.
     """
 

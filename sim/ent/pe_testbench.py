@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from golden.ent import row_correction, running_sums, sign_offset
+from golden.ent import quiet_offset, row_correction, running_sums, sign_offset
 from golden.integers import Integers, all_signed, signed_range, wrap
 from hdl.ent.configurations import PEConfiguration
 from hdl.ent.parameters import Parameters
 from sim.bench import Bench, bench_test
-from sim.ent.code import code_words
+from sim.ent.code import a_beats
 from sim.ent.operands import digits_layer, normal_matrix
 from sim.packing import pack_rows
 
@@ -95,8 +95,7 @@ async def _check_beats(bench: Bench, a: Integers, b: Integers, last: np.ndarray)
     """Send beats, operands of shape (beats, lanes), and compare all that the PE shows."""
     p = _parameters(bench)
     beats = len(a)
-    sent_a = pack_rows(np.reshape(code_words(a, p), a.shape), p.a_width)
-    sent_b = pack_rows(b, p.operand_bits)
+    sent_a, sent_b = a_beats(a, p), pack_rows(b, p.operand_bits)
     dut = bench.dut
     dut.a.value, dut.b.value, dut.last.value = sent_a[0], sent_b[0], int(last[0])
     await bench.tick()
@@ -136,9 +135,16 @@ def _expected_sums(a: Integers, b: Integers, last: np.ndarray, p: Parameters) ->
     sums = _running(a, b, last, p)
     if p.correct_at == "edge":
         # Without its correction each product is off by what depends on a alone.
-        off = sign_offset(p.operand_bits) - row_correction(a, p.operand_bits, p.encoding.digit_set)
+        off = _offset(a, p) - row_correction(a, p.operand_bits, p.encoding.value)
         sums = sums + _running(off, np.ones_like(off), last, p)
     return wrap(sums, p.accumulator_bits)
+
+
+def _offset(a: Integers, p: Parameters) -> Integers | int:
+    """What the rows' inverted signs add to each product."""
+    if p.quiet:
+        return quiet_offset(a, p.operand_bits, p.encoding.value)
+    return sign_offset(p.operand_bits)
 
 
 def _running(a: Integers, b: Integers, last: np.ndarray, p: Parameters) -> Integers:
