@@ -1,6 +1,6 @@
 """What one configuration costs: mapped, timed, and replayed against its simulation."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from synth.blocks import Block, cut
 from synth.efficiency import most_efficient, pool
 from synth.energy import energy_per_work, operations_per_joule
 from synth.fit import fit
+from synth.inventory import counts_at_scale
 from synth.libraries import Choice, load_library
 from synth.library import Library
 from synth.mapping import Mappings, map_block
@@ -128,6 +129,7 @@ def costs(
 ) -> list[Cost]:
     """Map a configuration to the chosen library, for every target in ``goals``.
 
+    For efficiency, circuits of a small array that larger ones are told from are chosen for these.
     ``period_ps``: what ABC is told, if no goal has a clock (``synth.targets.clock``). Raises
     NotVerifiedError if its simulation fails, ReplayError if a netlist differs from it.
     """
@@ -136,6 +138,7 @@ def costs(
     period = max(clocks, default=period_ps or DEFAULT_PERIOD)
     library, _ = load_library(choice.source, LIBRARIES)
     mappings = map_blocks(cut(rtlil), choice, told(goals, period))
+    weights = counts_at_scale(datapath, name, [each.block for each in mappings])
     folder = configuration_folder(datapath.name, name) / "synth"
     found = []
     with locked(folder / ".lock"):
@@ -143,7 +146,9 @@ def costs(
             place = folder / f"{choice.label}-{target.name}"
             place.mkdir(parents=True, exist_ok=True)
             ports = top_ports(rtlil)
-            found.append(_cost(simulated, ports, mappings, target, library, choice.label, place))
+            found.append(
+                _cost(simulated, ports, mappings, weights, target, library, choice.label, place)
+            )
     return found
 
 
@@ -151,13 +156,14 @@ def _cost(
     simulated: SimulationResult,
     ports: tuple[Port, ...],
     mappings: list[Mappings],
+    weights: Mapping[str, float] | None,
     target: Target,
     library: Library,
     label: str,
     folder: Path,
 ) -> Cost:
     if target.efficient:
-        found = most_efficient(mappings, library, folder)
+        found = most_efficient(mappings, library, folder, weights)
     else:
         found = fit(mappings, target, library, folder)
     netlist, timing = found.netlist, found.timing

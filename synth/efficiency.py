@@ -3,10 +3,10 @@
 Every clock has its smallest circuit; the one of least area times critical path is found by
 sweeping the clock. What a clock can give at best is known before anything is composed: the
 smallest circuits that reach it by themselves. So most clocks are never tried, nor are those that
-are faster than one that was missed.
+the fastest circuits miss.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, log
 from pathlib import Path
@@ -40,24 +40,30 @@ def pool(mappings: Sequence[Mappings]) -> Mappings:
     return Pooled(first.block, tries, first.folder, tuple(mappings))
 
 
-def most_efficient(mappings: Sequence[Mappings], library: Library, folder: Path) -> Fit:
-    """The choice with the smallest product of area and critical path among those of all clocks."""
-    whole = Whole(mappings, library, folder)
+def most_efficient(
+    mappings: Sequence[Mappings],
+    library: Library,
+    folder: Path,
+    weights: Mapping[str, float] | None = None,
+) -> Fit:
+    """The choice with the smallest product of area and critical path among those of all clocks.
+
+    ``weights``: how often each block counts in the area, if not as often as it occurs.
+    """
+    whole = Whole(mappings, library, folder, weights)
     smallest = search(whole, Target("area"), CHOICES)
-    best = smallest
+    fastest = whole.timed(
+        tuple(min(own.tries, key=lambda each: each.period_ps) for own in mappings)
+    )
+    best = min(smallest, fastest, key=product)
+    reachable = min(smallest.period_ps, fastest.period_ps)
     slowest = max(each.period_ps for own in mappings for each in own.tries)
     swept = clocks(mappings, max(slowest, smallest.period_ps))
-    bounds = ((_bound(whole, clock), clock) for clock in swept)
-    missed = 0.0
+    bounds = ((_bound(whole, clock), clock) for clock in swept if clock >= reachable)
     for bound, clock in sorted(bounds):
         if bound >= product(best):
             break
-        if clock <= missed:
-            continue
-        found = search(whole, Target("clock", clock), CHOICES)
-        best = min(best, found, key=product)
-        if found.period_ps > clock:
-            missed = max(missed, clock)
+        best = min(best, search(whole, Target("clock", clock), CHOICES), key=product)
     return whole.fit(best.tries)
 
 

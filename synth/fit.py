@@ -40,13 +40,22 @@ class Timed:
 
 
 class Whole:
-    """A design of several blocks, composed of chosen circuits in ``folder``, each choice once."""
+    """A design of several blocks, composed of chosen circuits in ``folder``, each choice once.
 
-    def __init__(self, mappings: Sequence[Mappings], library: Library, folder: Path) -> None:
+    ``weights``: how often each block counts in the area, if not as often as it occurs.
+    """
+
+    def __init__(
+        self,
+        mappings: Sequence[Mappings],
+        library: Library,
+        folder: Path,
+        weights: Mapping[str, float] | None = None,
+    ) -> None:
         self.mappings = mappings
         self._library = library
         self._folder = folder
-        count = instances([each.block for each in mappings])
+        count = weights or instances([each.block for each in mappings])
         self._copies = [count[each.block.name] for each in mappings]
         self._known: dict[tuple[Try, ...], Timed] = {}
         self._last: tuple[tuple[Try, ...], Fit] | None = None

@@ -6,27 +6,20 @@ column, is mapped by itself once. The rest of the top module, the glue, is taken
 in the small array: it is control, which hardly grows.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 
-from hdl.datapath import Configuration, Datapath, Scale
-from hdl.export import TOP, Inventory, export, take_inventory
-from sim.cache import build_once, fingerprint, fingerprint_files
-from sim.paths import BUILD, ROOT
-from sim.tools import versions
+from hdl.datapath import Datapath, Scale
+from hdl.export import TOP, export
 from synth.block_costs import memory_bits
 from synth.blocks import Block, cut, cut_units
 from synth.cost import LIBRARIES, Cost, map_blocks
+from synth.inventory import inventory_of
 from synth.libraries import Choice, load_library
 from synth.mapping import Mappings, Try
 from synth.memory_area import memory_area_um2
 from synth.scripts import CLOCK
-
-INVENTORIES = BUILD / "inventories"
 
 
 @dataclass(frozen=True)
@@ -147,23 +140,6 @@ def scaled(
         netlist_checks=small.netlist_checks,
         circuit=small.circuit,
     )
-
-
-def inventory_of(configuration: Configuration) -> Inventory:
-    """The units of a configuration, from the build folder if its sources have not changed."""
-    package = find_spec(type(configuration).__module__.partition(".")[0])
-    places = [Path(place) for place in (package and package.submodule_search_locations) or ()]
-    sources = fingerprint_files({ROOT / "hdl", *places})
-
-    def build(unfinished: Path) -> None:
-        made = take_inventory(configuration.build())
-        (unfinished / "units.il").write_text(made.text)
-        (unfinished / "instances.json").write_text(json.dumps(made.instances))
-
-    key = fingerprint(sources, repr(configuration), str(versions()))
-    folder = build_once(INVENTORIES / key, build)
-    instances = json.loads((folder / "instances.json").read_text())
-    return Inventory((folder / "units.il").read_text(), instances)
 
 
 def choose_alone(mappings: Mappings, clock_ps: float) -> Try:

@@ -1,7 +1,7 @@
 """Candidates beside their fair baselines at scale, and averages over the organisations."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hdl.datapath import Datapath, Scale
@@ -9,6 +9,7 @@ from synth.scale import ScaledCost
 
 Entry = Mapping[str, Any]
 
+_SIDES = ("candidate", "baseline")
 #: Part of the clock period that a circuit uses at least, if its area is what the clock takes.
 _USED = 0.9
 
@@ -17,7 +18,9 @@ _USED = 0.9
 class Gain:
     """One comparison at one scale.
 
-    idea: what is compared. baseline, candidate: the small arrays; baseline_cost, candidate_cost:
+    idea: what is compared. Of several baselines the one that leaves the least is the baseline;
+    energy is compared with the best of them for each kind of operands. baseline, candidate: the
+    small arrays; baseline_cost, candidate_cost:
     fields of ``ScaledCost``. area_efficiency: work/s/mm², candidate over baseline.
     energy_efficiency: work/J likewise, by operands. slower: the candidate's clock is the lower
     one. published_area, published_energy: the paper's averages for this scale, in %, or None.
@@ -92,7 +95,8 @@ def notes(gain: Entry) -> list[str]:
 def gains(datapath: Datapath, costs: Iterable[tuple[Scale, ScaledCost]]) -> list[Gain]:
     """Every comparison of the datapath at every scale that both its sides have.
 
-    Raises ValueError for sides of different size, and for two of the same idea in one place.
+    Raises ValueError for sides of different size, and for two of the same idea in one place that
+    differ in more than their baselines.
     """
     found: dict[tuple[str, str, str, str], dict[str, tuple[Scale, ScaledCost]]] = {}
     for scale, cost in costs:
@@ -129,12 +133,29 @@ def gains(datapath: Datapath, costs: Iterable[tuple[Scale, ScaledCost]]) -> list
                     published_energy=paper.energy_efficiency if paper else None,
                 )
             )
-    places = [
-        (each.scale, each.organisation, each.idea, each.library, each.target) for each in made
-    ]
-    if twice := [place for place in places if places.count(place) > 1]:
-        raise ValueError(f"compared twice at scale: {', '.join(twice[0])}")
-    return made
+    return _one_baseline_each(made)
+
+
+def _one_baseline_each(made: Iterable[Gain]) -> list[Gain]:
+    places: dict[tuple[str, ...], list[Gain]] = {}
+    for each in made:
+        key = (each.scale, each.organisation, each.idea, each.library, each.target)
+        places.setdefault(key, []).append(each)
+    for place, own in places.items():
+        candidates, baselines = ({getattr(each, side) for each in own} for side in _SIDES)
+        if len(candidates) > 1 or len(baselines) < len(own):
+            raise ValueError(f"compared twice at scale: {', '.join(place)}")
+    return [_against_the_best(own) for own in places.values()]
+
+
+def _against_the_best(entries: Sequence[Gain]) -> Gain:
+    """One candidate beside several baselines: in each figure the best of them counts."""
+    weakest = min(entries, key=lambda each: each.area_efficiency)
+    energy = {
+        operands: min(each.energy_efficiency.get(operands, ratio) for each in entries)
+        for operands, ratio in weakest.energy_efficiency.items()
+    }
+    return replace(weakest, energy_efficiency=energy)
 
 
 def _energy(baseline: ScaledCost, candidate: ScaledCost) -> dict[str, float]:

@@ -77,7 +77,7 @@ def _one(
 
 def _show(found: Sequence[Gain], target: str) -> None:
     operands = list(dict.fromkeys(kind for each in found for kind in each.energy_efficiency))
-    found = sorted(found, key=lambda each: each.multipliers)
+    found = sorted(found, key=lambda each: (each.multipliers, each.idea))
     means = averages([asdict(each) for each in found])
     columns = [
         Column("scale", max(9, *(len(each.scale) for each in found)), right=False),
@@ -89,8 +89,8 @@ def _show(found: Sequence[Gain], target: str) -> None:
         Column("candidate", 9),
         Column("", 12, right=False),
     ]
-    print(f"\nat scale, target {target}: candidate against its fair baseline; blocks counted, glue")
-    print("as in the small array; memories by a stated density")
+    print(f"\nat scale, target {target}: candidate against the best of its fair baselines; blocks")
+    print("counted, glue as in the small array; memories by a stated density")
     with LiveTable(columns, len(found), "scaling") as table:
         for each in found:
             table.add(_cells(each, operands))

@@ -18,10 +18,11 @@ from synth.blocks import Block, cut, cut_units, instances
 from synth.cost import LIBRARIES, Cost, map_blocks
 from synth.fit import fit
 from synth.flat import map_flat
+from synth.inventory import counts_at_scale, inventory_of
 from synth.libraries import choose, load_library
 from synth.mapping import Mappings, Try
 from synth.netlist import Netlist, cell_area
-from synth.scale import choose_alone, inventory_of, scaled
+from synth.scale import choose_alone, scaled
 from synth.scale_gains import averages, gains, notes
 from synth.targets import targets
 
@@ -29,6 +30,7 @@ CHOICE = choose("sky130hd", "", "")
 PERIOD = 4500.0
 PARAMETERS = Parameters(4, 8, Encoding.NR4SD, "edge", "edge")
 BASELINE = Parameters(4, 8, Encoding.BOOTH, "pe", "pe")
+OTHER = Parameters(4, 8, Encoding.BOOTH, "pe-register", "pe")
 
 
 def array(side: int, parameters: Parameters = PARAMETERS) -> ArrayConfiguration:
@@ -36,7 +38,7 @@ def array(side: int, parameters: Parameters = PARAMETERS) -> ArrayConfiguration:
 
 
 def datapath(*scales: Scale, **changes: Any) -> Datapath:
-    configurations = (array(2), array(2, BASELINE))
+    configurations = (array(2), array(2, BASELINE), array(2, OTHER))
     names = tuple(each.name for each in configurations)
     fields = {"name": "demo", "summary": "", "paper": "", "work": "MAC", "small": names[0]}
     fields |= {"configurations": configurations, "mapped": names, "scales": scales} | changes
@@ -321,12 +323,41 @@ def test_sides_of_different_size_are_not_compared() -> None:
         gains(path, costs)
 
 
-def test_nothing_is_averaged_twice() -> None:
-    costs = [at_scale("systolic", 64, 5000.0, each) for each in (BASELINE, PARAMETERS)]
-    again = (replace(COMPARISONS[0], name="4×4: idea"),)
+def test_blocks_are_counted_as_in_the_middle_one_of_the_large_arrays() -> None:
+    small = array(2)
+    scales = [Scale(str(n), "systolic", n * n, small.name, array(n)) for n in (16, 4, 8)]
+    blocks = cut(export(small.build()))
+    counted = counts_at_scale(datapath(*scales), small.name, blocks)
+    assert counted is not None
+    assert counted.keys() == {each.name for each in blocks}
+    assert (counted["pe"], counted["row_edge"], counted[TOP]) == (64, 8, 1)
+    # What picks one of two results: eight are picked from there.
+    assert counted["select"] == instances(blocks)["select"]
+    assert counts_at_scale(datapath(*scales), array(2, BASELINE).name, blocks) is None
+
+
+@pytest.mark.parametrize("changed", [{}, {"candidate": array(2, OTHER).name}])
+def test_nothing_is_averaged_twice(changed: dict[str, str]) -> None:
+    costs = [at_scale("systolic", 64, 5000.0, each) for each in (BASELINE, PARAMETERS, OTHER)]
+    again = (replace(COMPARISONS[0], name="4×4: idea", **changed),)
     path = datapath(*(scale for scale, _ in costs), comparisons=COMPARISONS + again)
     with pytest.raises(ValueError, match="compared twice at scale: 1 TOPS, systolic, idea"):
         gains(path, costs)
+
+
+def test_of_several_baselines_the_best_counts_in_each_figure() -> None:
+    """The other one has a faster clock, and takes more energy where operands are random."""
+    costs = [
+        at_scale("systolic", 64, period, each)
+        for period, each in ((5000.0, BASELINE), (4000.0, PARAMETERS), (4500.0, OTHER))
+    ]
+    costs[2][1].energy_pj_per_work["random"] = 10.0
+    again = (replace(COMPARISONS[0], name="2×2, other: idea", baseline=array(2, OTHER).name),)
+    path = datapath(*(scale for scale, _ in costs), comparisons=COMPARISONS + again)
+    (found,) = gains(path, costs)
+    assert found.baseline == array(2, OTHER).name
+    assert found.area_efficiency == 1.125
+    assert found.energy_efficiency == {"random": 1.25, "mean 0": 1.0}
 
 
 def test_scales_are_checked() -> None:
@@ -344,4 +375,6 @@ def test_only_circuits_of_the_same_clock_and_targets_are_compared() -> None:
     fast = Faster(3, 3, PARAMETERS)
     sides = (Comparison("2×2: idea", array(2).name, fast.name),)
     with pytest.raises(ValueError, match="different clocks or targets"):
-        datapath(configurations=(array(2), array(2, BASELINE), fast), comparisons=sides)
+        datapath(
+            configurations=(array(2), array(2, BASELINE), array(2, OTHER), fast), comparisons=sides
+        )

@@ -194,7 +194,7 @@ DATAPATH = Datapath(
         Comparison("PE: fused tree", _pe(BASELINE, "separate").name, _pe(BASELINE).name),
         *(
             Comparison(
-                f"{organisation}: {accumulation}, {idea}{against}",
+                f"{organisation}{against}: {accumulation}, {idea}",
                 _small(organisation, baseline, accumulation).name,
                 _small(organisation, variant, accumulation).name,
                 PUBLISHED,
