@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from synth.blocks import Block, instances
+from synth.drivers import Drivers, drivers_um2
 from synth.library import Library
 from synth.mapping import Try
 from synth.netlist import MEMORY, Netlist, cell_area, memories
@@ -15,19 +16,25 @@ _SIZES = ("WIDTH", "SIZE")
 
 
 def block_costs(
-    blocks: Sequence[Block], chosen: Mapping[str, Try], netlist: Netlist, library: Library
+    blocks: Sequence[Block],
+    chosen: Mapping[str, Try],
+    netlist: Netlist,
+    library: Library,
+    drivers: Drivers | None = None,
 ) -> dict[str, dict[str, float]]:
     """By block: instances, area_um2 and sram_bits of one of them, without the blocks inside.
 
+    A block has the buffers behind its outputs.
     area_um2 is of the cells, without memories; sram_bits of what stayed a memory. Raises
     ValueError unless the instances' areas add up to that of ``netlist``.
     """
     found: dict[str, dict[str, float]] = {}
+    texts = {block.name: block.text for block in blocks}
     for name, count in instances(blocks).items():
         bits = sum(memory.bits for memory in memories(_part(netlist, name)))
         found[name] = {
             "instances": count,
-            "area_um2": chosen[name].area_um2,
+            "area_um2": chosen[name].area_um2 + drivers_um2(drivers or {}, name, texts[name]),
             "sram_bits": bits / count if count else 0,
         }
     parts = sum(each["instances"] * each["area_um2"] for each in found.values())

@@ -172,7 +172,9 @@ def _cost(
     blocks = sorted({part for each in mappings for part in each.block.kept})
     checks = replay(netlist.verilog, ports, blocks, stimulus_file(simulated), folder)
     areas = cell_area(netlist.flat, library)
-    parts = block_costs([each.block for each in mappings], found.chosen, netlist, library)
+    parts = block_costs(
+        [each.block for each in mappings], found.chosen, netlist, library, found.drivers
+    )
     area = sum(areas.values())
     sequential = sum(um2 for name, um2 in areas.items() if library.cells[name].register)
     bits = sum(memory.bits for memory in memories(netlist.flat))

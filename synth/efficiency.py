@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from math import ceil, log
 from pathlib import Path
 
+from synth.drivers import find_drivers
 from synth.fit import Fit, Timed, Whole, search
 from synth.library import Library
 from synth.mapping import Mappings, Try
+from synth.netlist import hierarchy
 from synth.targets import Target
 
 #: A clock period of the sweep over the one before it.
@@ -48,14 +50,16 @@ def most_efficient(
 ) -> Fit:
     """The choice with the smallest product of area and critical path among those of all clocks.
 
-    ``weights``: how often each block counts in the area, if not as often as it occurs.
+    ``weights``: how often each block counts in the area, if not as often as it occurs. Outputs of
+    blocks have buffers where the fastest circuits want them.
     """
-    whole = Whole(mappings, library, folder, weights)
-    smallest = search(whole, Target("area"), CHOICES)
-    fastest = whole.timed(
-        tuple(min(own.tries, key=lambda each: each.period_ps) for own in mappings)
-    )
-    best = min(smallest, fastest, key=product)
+    plain = Whole(mappings, library, folder, weights)
+    smallest = search(plain, Target("area"), CHOICES)
+    quickest = tuple(min(own.tries, key=lambda each: each.period_ps) for own in mappings)
+    drivers = find_drivers(hierarchy(plain.files(quickest), folder), library)
+    whole = Whole(mappings, library, folder, weights, drivers)
+    fastest = whole.timed(quickest)
+    best = fastest
     reachable = min(smallest.period_ps, fastest.period_ps)
     slowest = max(each.period_ps for own in mappings for each in own.tries)
     swept = clocks(mappings, max(slowest, smallest.period_ps))
@@ -64,6 +68,8 @@ def most_efficient(
         if bound >= product(best):
             break
         best = min(best, search(whole, Target("clock", clock), CHOICES), key=product)
+    if product(smallest) < product(best):
+        return Whole(mappings, library, folder, weights).fit(smallest.tries)
     return whole.fit(best.tries)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synth.blocks import instances
+from synth.drivers import Drivers, drivers_um2
 from synth.library import Library
 from synth.mapping import SHARES, Mappings, Try
 from synth.netlist import Netlist, block_of, compose, with_registered_inputs
@@ -19,9 +20,10 @@ CHOICES = 60
 
 @dataclass(frozen=True)
 class Fit:
-    """The chosen circuits by block, and the whole made of them."""
+    """The chosen circuits by block, with buffers behind some, and the whole made of them."""
 
     chosen: Mapping[str, Try]
+    drivers: Drivers
     netlist: Netlist
     timing: Timing
 
@@ -42,7 +44,8 @@ class Timed:
 class Whole:
     """A design of several blocks, composed of chosen circuits in ``folder``, each choice once.
 
-    ``weights``: how often each block counts in the area, if not as often as it occurs.
+    ``weights``: how often each block counts in the area, if not as often as it occurs. ``drivers``:
+    buffers behind outputs of blocks.
     """
 
     def __init__(
@@ -51,8 +54,14 @@ class Whole:
         library: Library,
         folder: Path,
         weights: Mapping[str, float] | None = None,
+        drivers: Drivers | None = None,
     ) -> None:
         self.mappings = mappings
+        self.drivers = drivers or {}
+        self._drivers_um2 = {
+            each.block.name: drivers_um2(self.drivers, each.block.name, each.block.text)
+            for each in mappings
+        }
         self._library = library
         self._folder = folder
         count = weights or instances([each.block for each in mappings])
@@ -62,8 +71,10 @@ class Whole:
 
     def area(self, tries: Sequence[Try]) -> float:
         """Area in µm² of the whole with these circuits."""
-        pairs = zip(self._copies, tries, strict=True)
-        return sum(copies * each.area_um2 for copies, each in pairs)
+        return sum(
+            copies * (one.area_um2 + self._drivers_um2[each.block.name])
+            for copies, each, one in zip(self._copies, self.mappings, tries, strict=True)
+        )
 
     def timed(self, tries: tuple[Try, ...]) -> Timed:
         """What the whole costs with these circuits."""
@@ -77,14 +88,18 @@ class Whole:
     def fit(self, tries: tuple[Try, ...]) -> Fit:
         """The whole of these circuits, which is now what the folder holds."""
         if self._last is None or self._last[0] != tries:
-            named = list(zip(self.mappings, tries, strict=True))
-            files = {each.block.name: each.file(one) for each, one in named}
-            netlist = compose(files, self._library, self._folder)
+            netlist = compose(self.files(tries), self._library, self._folder, self.drivers)
             registered = with_registered_inputs(netlist.flat, self._library)
             timing = critical_path(registered, self._library)
+            named = zip(self.mappings, tries, strict=True)
             chosen = {each.block.name: one for each, one in named}
-            self._last = tries, Fit(chosen, netlist, timing)
+            self._last = tries, Fit(chosen, self.drivers, netlist, timing)
         return self._last[1]
+
+    def files(self, tries: Sequence[Try]) -> dict[str, Path]:
+        """RTLIL of the circuits by block."""
+        named = zip(self.mappings, tries, strict=True)
+        return {each.block.name: each.file(one) for each, one in named}
 
 
 def fit(mappings: Sequence[Mappings], target: Target, library: Library, folder: Path) -> Fit:

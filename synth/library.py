@@ -194,6 +194,11 @@ class Library:
         return _smallest(found, f"library {self.name} has no inverter")
 
     @cached_property
+    def buffers(self) -> list[Cell]:
+        """All cells that only repeat their input."""
+        return [cell for cell in self._simple(1) if _is(cell, "A")]
+
+    @cached_property
     def full_adder(self) -> FullAdder | None:
         """The smallest cell with the sum and the carry of its three inputs, if there is one."""
         found: list[FullAdder] = []

@@ -10,6 +10,7 @@ from typing import Any
 from hdl.export import TOP
 from sim.tools import run_yosys
 from synth.blocks import BLOCK, rename
+from synth.drivers import Drivers, with_drivers
 from synth.library import Cell, Library, Register
 
 MEMORY = "$mem_v2"
@@ -42,18 +43,19 @@ class Netlist:
     verilog: Path
 
 
-def compose(blocks: Mapping[str, Path], library: Library, folder: Path) -> Netlist:
-    """Put the mapped blocks, by module name, together to the whole design in ``folder``."""
-    commands = []
-    for number, (name, file) in enumerate(blocks.items()):
-        part = folder / f"part-{number}.il"
-        part.write_text(rename(_without_black_boxes(file.read_text()), BLOCK, name))
-        commands += [f"read_rtlil {part}", f'setattr -set block "{name}" {name}/c:*']
+def compose(
+    blocks: Mapping[str, Path], library: Library, folder: Path, drivers: Drivers | None = None
+) -> Netlist:
+    """Put the mapped blocks, by module name, together to the whole design in ``folder``.
+
+    ``drivers``: buffers behind outputs of blocks.
+    """
+    commands = _read(blocks, folder, drivers or {})
     verilog, flat = folder / "netlist.v", folder / "flat.json"
     ties = folder / "ties.v"
     ties.write_text(cell_models({library.tie_high[0], library.tie_low[0]}))
     commands += [
-        *(f"hierarchy -top {TOP}", "design -save blocks"),
+        "design -save blocks",
         *("flatten", "opt_clean -purge", f"write_json {flat}", "design -load blocks"),
         # Yosys writes a memory only if what is constant of its ports is so without a tie cell.
         *(f"techmap -map {ties}", "opt_clean"),
@@ -67,6 +69,27 @@ def compose(blocks: Mapping[str, Path], library: Library, folder: Path) -> Netli
     with verilog.open("a") as text:
         text.write(models)
     return Netlist(module, verilog)
+
+
+def hierarchy(blocks: Mapping[str, Path], folder: Path) -> dict[str, dict[str, Any]]:
+    """The design of the mapped blocks as modules of Yosys' JSON, nothing flattened."""
+    target = folder / "hierarchy.json"
+    commands = [*_read(blocks, folder, {}), f"write_json {target}"]
+    run_yosys(commands, folder / "hierarchy.log")
+    modules: dict[str, dict[str, Any]] = json.loads(target.read_text())["modules"]
+    target.unlink()
+    return modules
+
+
+def _read(blocks: Mapping[str, Path], folder: Path, drivers: Drivers) -> list[str]:
+    """Commands that read all blocks, under their own names."""
+    commands = []
+    for number, (name, file) in enumerate(blocks.items()):
+        part = folder / f"part-{number}.il"
+        text = rename(_without_black_boxes(file.read_text()), BLOCK, name)
+        part.write_text(with_drivers(text, drivers.get(name, {})))
+        commands += [f"read_rtlil {part}", f'setattr -set block "{name}" {name}/c:*']
+    return [*commands, f"hierarchy -top {TOP}"]
 
 
 def block_of(netlist: Netlist, cell: str) -> str:

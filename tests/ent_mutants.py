@@ -110,9 +110,9 @@ MUTANTS = (
     ),
     Mutant(
         "operands count in idle cycles",
-        "ent/top.py",
-        "a.values.as_value() & take.replicate(len(a.values.as_value()))",
-        "a.values.as_value()",
+        "ent/row_edge.py",
+        "Cat(*parts) & self.valid.replicate(len(register))",
+        "Cat(*parts)",
         SMALL,
         "every_product",
     ),

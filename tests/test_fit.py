@@ -87,6 +87,8 @@ def _circuits(
     monkeypatch.setattr(module, "compose", circuits.compose)
     monkeypatch.setattr(module, "critical_path", circuits.critical_path)
     monkeypatch.setattr(module, "with_registered_inputs", lambda flat, _: flat)
+    monkeypatch.setattr("synth.efficiency.hierarchy", lambda files, _: files)
+    monkeypatch.setattr("synth.efficiency.find_drivers", lambda modules, _: {})
     return circuits
 
 

@@ -348,10 +348,10 @@ NOT_KEPT = {"full_adder", "top", "top.array", "top.drain"}
 
 
 @pytest.mark.parametrize(
-    ("sinks", "count"), [(1, 0), (8, 0), (9, 1), (64, 1), (65, 2), (512, 2), (513, 3)]
+    ("sinks", "count"), [(1, 0), (4, 0), (5, 1), (16, 1), (17, 2), (64, 2), (65, 3)]
 )
 def test_levels_of_a_tree(sinks: int, count: int) -> None:
-    """No register drives more than eight units, nor is there a level too many."""
+    """No register drives more than four units, nor is there a level too many."""
     assert levels(sinks) == count
     m = Module()
     leaves = broadcast(m, None, Signal(3, name="root"), sinks, count + 1, name="tree")

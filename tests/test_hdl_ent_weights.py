@@ -55,6 +55,7 @@ def test_corrections_of_a_column(encoding: Encoding, encode_at: Any, rows: int, 
 
     async def bench(context: Any) -> None:
         before = None
+        context.set(head.present, 1)
         for tile in tiles:
             for index, weight in enumerate(tile.tolist()):
                 context.set(head.load, 0)
@@ -89,7 +90,7 @@ def test_a_column_that_corrects_in_its_pes_begins_with_zero(encode_at: Any) -> N
     head = WeightsHead(Parameters(8, 20, Encoding.BOOTH, encode_at, "pe"), 4)
 
     async def bench(context: Any) -> None:
-        for port in (head.load, head.first, head.swap):
+        for port in (head.load, head.first, head.swap, head.present):
             context.set(port, 1)
         context.set(head.operand, 0x80)
         for _ in range(4):

@@ -25,8 +25,8 @@ class OutputStationaryArray(Component):
     """R rows of C PEs, each with a result of its own, and the columns' memories.
 
     Ports
-        a, b: operands of one beat, n bits a lane, of each row and column; a is zero in an idle
-        cycle. first, last: the beat is its tile's first, its last.
+        a, b: operands of one beat, n bits a lane, of each row and column. valid: there is a beat;
+        without, a counts as zero. first, last: the beat is its tile's first, its last.
         write: high for R cycles from a tile's last beat on, if its results are to be kept.
         written: a row is in all memories, and one cycle later it can be read.
         read, address: a row of the memories. values: one cycle later its C results, until the next
@@ -53,6 +53,7 @@ class OutputStationaryArray(Component):
                 {
                     "a": In(ArrayLayout(operand, rows)),
                     "b": In(ArrayLayout(operand, columns)),
+                    "valid": In(1),
                     "first": In(1),
                     "last": In(1),
                     "write": In(1),

@@ -61,7 +61,11 @@ class BroadcastArray(OutputStationaryArray):
     def _edge(self, m: Module, platform: object, row: int) -> RowEdge:
         edge = place(platform, RowEdge, self.parameters)
         m.submodules[f"edge_{row}"] = edge
-        m.d.comb += [edge.operand.eq(self.a[row]), edge.mark.eq(self.first)]
+        m.d.comb += [
+            edge.operand.eq(self.a[row]),
+            edge.valid.eq(self.valid),
+            edge.mark.eq(self.first),
+        ]
         return edge
 
     def _feed_row(self, m: Module, platform: object, row: int, edge: RowEdge) -> list[Value]:

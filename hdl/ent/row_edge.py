@@ -15,7 +15,9 @@ class RowEdge(Unit):
     """Operands A of one row as its PEs get them.
 
     Ports
-        operand: n bits a lane. mark: something that goes with them, such as ``last``.
+        operand: n bits a lane. valid: there is one; without, it counts as zero, whose code is zero
+        in every encoding: whether a beat is taken is known late. mark: something that goes with
+        them, such as ``last``.
         a: one cycle later the operands or, with ``encode_at = edge``, their codes; with
         ``correct_at = beat`` the sum of their missing ones behind them. marked: ``mark`` of the
         same cycle. was_marked: ``marked`` of the cycle before.
@@ -31,6 +33,7 @@ class RowEdge(Unit):
             Signature(
                 {
                     "operand": In(p.operand_bits * p.lanes),
+                    "valid": In(1),
                     "mark": In(1),
                     "a": Out(p.a_bits),
                     "marked": Out(1, init=1),
@@ -57,7 +60,7 @@ class RowEdge(Unit):
             parts = [*parts, dots.sum(m, platform, "ones")]
         register = Signal(len(self.a), reset_less=True)
         m.d.sync += [
-            register.eq(Cat(*parts)),
+            register.eq(Cat(*parts) & self.valid.replicate(len(register))),
             self.marked.eq(self.mark),
             self.was_marked.eq(self.marked),
         ]

@@ -8,8 +8,11 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out, Signature
 
 from hdl.delay import delay
-from hdl.ent.stage import FAN_OUT, levels
+from hdl.ent.stage import levels
 from hdl.export import Unit, place
+
+#: Words that one unit picks from.
+WORDS = 8
 
 
 class Select(Unit):
@@ -42,7 +45,7 @@ class Select(Unit):
 
 def select_latency(count: int) -> int:
     """Cycles to pick one of ``count`` words."""
-    return 1 + levels(count)
+    return 1 + levels(count, WORDS)
 
 
 def select(
@@ -52,13 +55,13 @@ def select(
     level = 0
     while level == 0 or len(words) > 1:
         chosen = []
-        for at in range(0, len(words), FAN_OUT):
-            part = words[at : at + FAN_OUT]
+        for at in range(0, len(words), WORDS):
+            part = words[at : at + WORDS]
             unit = place(platform, Select, len(words[0]), len(part), level == 0)
-            m.submodules[f"{name}_{level}_{at // FAN_OUT}"] = unit
+            m.submodules[f"{name}_{level}_{at // WORDS}"] = unit
             m.d.comb += unit.words.eq(Cat(*part))
             if level == 0:
-                m.d.comb += unit.strobes.eq(Cat(*strobes[at : at + FAN_OUT]))
+                m.d.comb += unit.strobes.eq(Cat(*strobes[at : at + WORDS]))
             chosen.append(unit.o)
         words, level = chosen, level + 1
     return words[0]

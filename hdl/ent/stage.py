@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out, Signature
 from hdl.export import Unit, place
 
 #: Units that one register drives.
-FAN_OUT = 8
+FAN_OUT = 4
 
 
 class Stage(Unit):
@@ -36,11 +36,11 @@ def stages(m: Module, platform: object, value: Value, count: int, *, name: str) 
     return value
 
 
-def levels(sinks: int) -> int:
-    """Stages between one register and ``sinks`` units, if each drives ``FAN_OUT`` at most."""
+def levels(sinks: int, fan_out: int = FAN_OUT) -> int:
+    """Stages between one register and ``sinks`` units, if each drives ``fan_out`` at most."""
     count = 0
-    while sinks > FAN_OUT:
-        sinks = -(-sinks // FAN_OUT)
+    while sinks > fan_out:
+        sinks = -(-sinks // fan_out)
         count += 1
     return count
 

@@ -46,12 +46,14 @@ class SystolicArray(OutputStationaryArray):
 
     def _edges(self, m: Module, platform: object) -> list[RowEdge]:
         edges = []
+        valid: Value = self.valid
         last: Value = self.last
         for row in range(self.row_count):
             edge = place(platform, RowEdge, self.parameters)
             m.submodules[f"edge_{row}"] = edge
             operand = stages(m, platform, self.a[row], row, name=f"a_skew_{row}")
-            m.d.comb += [edge.operand.eq(operand), edge.mark.eq(last)]
+            m.d.comb += [edge.operand.eq(operand), edge.valid.eq(valid), edge.mark.eq(last)]
+            valid = delay(m, valid, 1, name=f"valid_skew_{row}")
             last = delay(m, last, 1, name=f"last_skew_{row}", init=1)
             edges.append(edge)
         return edges

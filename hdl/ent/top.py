@@ -84,8 +84,9 @@ class MatrixMultiplier(Component):
         error = Signal(ERROR_LAYOUT)
         a, b = self.i_a.payload, self.i_b.payload
         m.d.comb += [
-            array.a.as_value().eq(a.values.as_value() & take.replicate(len(a.values.as_value()))),
+            array.a.as_value().eq(a.values.as_value()),
             array.b.as_value().eq(b.values.as_value()),
+            array.valid.eq(take),
             array.first.eq(take & ~inside),
             array.last.eq(take & ends),
             array.read.eq(drain.read),

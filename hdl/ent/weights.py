@@ -81,6 +81,7 @@ class WeightStationaryMultiplier(Component):
             take.eq(self.i_a.valid & self.i_a.ready),
             ends.eq(take & self.i_a.payload.last),
             array.weights.eq(loader.weights),
+            array.present.eq(loader.present),
             array.step.eq(loader.step),
             array.first.eq(loader.first),
             array.last.eq(loader.last),

@@ -19,8 +19,9 @@ class WeightStationaryArray(Component):
     A moves right, partial sums and weights that wait move down; all of it is skewed here.
 
     Ports
-        weights: of one row of W, n bits a column, the tile's last row first. step: they move into
-        the array. first, last: they are the first of R, the last.
+        weights: of one row of W, n bits a column, the tile's last row first. present: there are
+        any; without, they count as zero. step: they move into the array. first, last: they are the
+        first of R, the last.
         swap: weights that wait are in use for operands of this cycle and later ones; two cycles
         after ``last`` or later. In this cycle the first of the next tile may come.
         a: one row of A, n bits a row of the array. write: its C results are to be kept.
@@ -43,6 +44,7 @@ class WeightStationaryArray(Component):
             Signature(
                 {
                     "weights": In(ArrayLayout(p.operand_bits, columns)),
+                    "present": In(1),
                     "step": In(1),
                     "first": In(1),
                     "last": In(1),
@@ -62,6 +64,7 @@ class WeightStationaryArray(Component):
         edges = self._edges(m, platform)
         right = [(edge.a_next, edge.load, swap) for edge, swap in edges]
         first: Value = delay(m, self.first, 1, name="first")
+        present: Value = self.present
         # A row's operands leave the edge one cycle after they came, its sums R cycles later.
         write: Value = delay(m, self.write, 1 + self.row_count, name="write", init=0)
         for column in range(self.column_count):
@@ -73,6 +76,7 @@ class WeightStationaryArray(Component):
             _, load, swap = right[0]
             m.d.comb += [
                 head.operand.eq(weight),
+                head.present.eq(present),
                 head.first.eq(first),
                 head.load.eq(load),
                 head.swap.eq(swap),
@@ -83,6 +87,7 @@ class WeightStationaryArray(Component):
                 self.values[column].eq(foot.value),
             ]
             first, write, written = head.first_next, foot.write_next, write
+            present = delay(m, present, 1, name=f"present_skew_{column}")
         waiting = foot_latency(self.parameters) - 1
         m.d.comb += self.written.eq(delay(m, written, waiting, name="written", init=0))
         return m

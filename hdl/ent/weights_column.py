@@ -17,9 +17,10 @@ class WeightsHead(Unit):
     """Load port of a column, and the partial sum that its products begin with.
 
     Ports
-        operand: weight (n bits). weight: one cycle later it or, with ``encode_at = edge``, its
-        code, for the PE below. load: that PE takes it over. first: it is its tile's first.
-        first_next: one cycle later, for the next column. swap: as the PE below gets it.
+        operand: weight (n bits). present: there is one; without, it counts as zero. weight: one
+        cycle later it or, with ``encode_at = edge``, its code, for the PE below. load: that PE
+        takes it over. first: it is its tile's first. first_next: one cycle later, for the next
+        column. swap: as the PE below gets it.
         sums: words that every partial sum starts from, from the cycle after ``swap`` on. With
         ``correct_at = edge`` that is what the products of one tile are off by, which depends on
         its weights alone: it is summed while they pass. Otherwise it is zero.
@@ -36,6 +37,7 @@ class WeightsHead(Unit):
             Signature(
                 {
                     "operand": In(p.operand_bits),
+                    "present": In(1),
                     "first": In(1),
                     "load": In(1),
                     "swap": In(1),
@@ -52,7 +54,7 @@ class WeightsHead(Unit):
         code = self.operand
         if p.encode_at == "edge":
             code = encode(m, code, p.encoding)
-        weight = delay(m, code, 1, name="weight_register")
+        weight = delay(m, code & self.present.replicate(len(code)), 1, name="weight_register")
         m.d.comb += [
             self.weight.eq(weight),
             self.first_next.eq(delay(m, self.first, 1, name="first_register")),

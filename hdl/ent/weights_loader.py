@@ -28,7 +28,7 @@ class WeightLoader(Component):
 
     Ports
         i: stream of rows of W, the tile's last row first, ``last`` with its first row.
-        weights, step, first, last: of the array.
+        weights, present, step, first, last: of the array.
         loaded: a tile waits to be used, with this ``error``. use: it is used from now on; only
         with ``loaded``.
         busy: a tile is waiting, or the stream is in the middle of one.
@@ -44,6 +44,7 @@ class WeightLoader(Component):
                 {
                     "i": In(stream.Signature(operand_layout(operand_bits, columns))),
                     "weights": Out(ArrayLayout(operand_bits, columns)),
+                    "present": Out(1),
                     "step": Out(1),
                     "first": Out(1),
                     "last": Out(1),
@@ -63,6 +64,8 @@ class WeightLoader(Component):
         values = payload.values.as_value()
         wrong = Signal()
         m.d.comb += [
+            self.weights.as_value().eq(values),
+            self.present.eq(state == State.TAKE),
             self.first.eq(row == 0),
             self.last.eq(row == self.row_count - 1),
             self.busy.eq((row != 0) | (state != State.TAKE) | self.loaded),
@@ -78,7 +81,6 @@ class WeightLoader(Component):
                 m.d.comb += [
                     self.i.ready.eq(~self.loaded),
                     self.step.eq(self.i.valid & self.i.ready),
-                    self.weights.as_value().eq(values),
                     wrong.eq(~payload.last),
                 ]
                 with m.If(self.step & payload.last & ~self.last):
