@@ -11,6 +11,9 @@ from typing import Any
 from synth.library import Cell, Library
 from synth.timing import OUTPUT_LOAD_FF, critical_path
 
+#: Part of the gain of the best buffer, and of the time without any, that a buffer must gain.
+MOST, FAIR = 0.75, 0.1
+
 #: Cells by the outputs, of each block, that get such a buffer on every bit.
 Drivers = Mapping[str, Mapping[str, Cell]]
 Module = Mapping[str, Any]
@@ -26,7 +29,7 @@ def find_drivers(modules: Mapping[str, Module], library: Library) -> dict[str, d
     leaves = {name for name, module in modules.items() if not loads.inside(module)}
     found: dict[str, dict[str, Cell]] = {}
     for (block, port), load in sorted(loads.driven().items()):
-        buffer = _fastest(load, library)
+        buffer = _worth_it(load, library)
         if block in leaves and buffer is not None:
             found.setdefault(block, {})[port] = buffer
     return found
@@ -128,11 +131,16 @@ class _Loads:
         ]
 
 
-def _fastest(load_ff: float, library: Library) -> Cell | None:
-    """The buffer with which a register drives ``load_ff`` first; None if it does so alone."""
+def _worth_it(load_ff: float, library: Library) -> Cell | None:
+    """The smallest buffer with most of what can be gained for a register that drives ``load_ff``.
+
+    None if it does not gain a fair part of the time that the register takes alone.
+    """
     alone = _delay(None, load_ff, library)
-    best = min(library.buffers, key=lambda each: _delay(each, load_ff, library), default=None)
-    return best if best and _delay(best, load_ff, library) < alone else None
+    gains = {each.name: alone - _delay(each, load_ff, library) for each in library.buffers}
+    wanted = max(MOST * max(gains.values(), default=0.0), FAIR * alone)
+    worth = [each for each in library.buffers if gains[each.name] >= wanted]
+    return min(worth, key=lambda each: each.area_um2, default=None)
 
 
 def _delay(buffer: Cell | None, load_ff: float, library: Library) -> float:
