@@ -9,6 +9,8 @@ from synth.scale import ScaledCost
 
 Entry = Mapping[str, Any]
 
+#: A clock period over another one, up to which their energies are compared.
+SLOWER = 1.1
 _SIDES = ("candidate", "baseline")
 #: Part of the clock period that a circuit uses at least, if its area is what the clock takes.
 _USED = 0.9
@@ -19,8 +21,8 @@ class Gain:
     """One comparison at one scale.
 
     idea: what is compared. Of several baselines the one that leaves the least is the baseline;
-    energy is compared with the best of them for each kind of operands. baseline, candidate: the
-    small arrays; baseline_cost, candidate_cost:
+    energy is compared with the best of those that are about as fast, for each kind of operands.
+    baseline, candidate: the small arrays; baseline_cost, candidate_cost:
     fields of ``ScaledCost``. area_efficiency: work/s/mm², candidate over baseline.
     energy_efficiency: work/J likewise, by operands. slower: the candidate's clock is the lower
     one. published_area, published_energy: the paper's averages for this scale, in %, or None.
@@ -149,13 +151,23 @@ def _one_baseline_each(made: Iterable[Gain]) -> list[Gain]:
 
 
 def _against_the_best(entries: Sequence[Gain]) -> Gain:
-    """One candidate beside several baselines: in each figure the best of them counts."""
+    """One candidate beside several baselines: in each figure the best of them counts.
+
+    A much slower one does not count for energy: small gates with all the time in the world take
+    less of it, whatever they compute.
+    """
     weakest = min(entries, key=lambda each: each.area_efficiency)
+    rivals = [each for each in entries if each is weakest or _as_fast(each)]
     energy = {
-        operands: min(each.energy_efficiency.get(operands, ratio) for each in entries)
+        operands: min(each.energy_efficiency.get(operands, ratio) for each in rivals)
         for operands, ratio in weakest.energy_efficiency.items()
     }
     return replace(weakest, energy_efficiency=energy)
+
+
+def _as_fast(gain: Gain) -> bool:
+    """Whether the baseline's clock is about that of the candidate, or faster."""
+    return bool(gain.baseline_cost["period_ps"] <= SLOWER * gain.candidate_cost["period_ps"])
 
 
 def _energy(baseline: ScaledCost, candidate: ScaledCost) -> dict[str, float]:

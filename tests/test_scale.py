@@ -345,26 +345,20 @@ def test_nothing_is_averaged_twice(changed: dict[str, str]) -> None:
         gains(path, costs)
 
 
-def test_of_several_baselines_the_best_counts_in_each_figure() -> None:
-    """The other one has a faster clock, and takes more energy where operands are random."""
+@pytest.mark.parametrize(("period", "random"), [(4390.0, 1.0975), (5000.0, 2.5)])
+def test_of_several_baselines_the_best_counts_in_each_figure(period: float, random: float) -> None:
+    """The best takes more energy where operands are random; the other may be too slow to count."""
     costs = [
-        at_scale("systolic", 64, period, each)
-        for period, each in ((5000.0, BASELINE), (4000.0, PARAMETERS), (4500.0, OTHER))
+        at_scale("systolic", 64, each, parameters)
+        for each, parameters in ((period, BASELINE), (4000.0, PARAMETERS), (4300.0, OTHER))
     ]
     costs[2][1].energy_pj_per_work["random"] = 10.0
     again = (replace(COMPARISONS[0], name="2×2, other: idea", baseline=array(2, OTHER).name),)
     path = datapath(*(scale for scale, _ in costs), comparisons=COMPARISONS + again)
     (found,) = gains(path, costs)
     assert found.baseline == array(2, OTHER).name
-    assert found.area_efficiency == 1.125
-    assert found.energy_efficiency == {"random": 1.25, "mean 0": 1.0}
-
-
-def test_scales_are_checked() -> None:
-    with pytest.raises(ValueError, match="no configuration is named 'nothing'"):
-        datapath(Scale("x", "systolic", 4, "nothing", array(4)))
-    with pytest.raises(ValueError, match="no multipliers"):
-        Scale("x", "systolic", 0, array(2).name, array(4))
+    assert found.area_efficiency == 1.075
+    assert found.energy_efficiency == {"random": random, "mean 0": 1.0}
 
 
 def test_only_circuits_of_the_same_clock_and_targets_are_compared() -> None:

@@ -91,7 +91,7 @@ def _ideas(organisation: str, accumulation: Accumulation) -> dict[str, Variant]:
     if accumulation != ACCUMULATIONS[0]:
         del ideas["encoders as published"]
     if organisation in LANES:
-        ideas["both, ones by the beat"] = BEAT
+        ideas["both at the edge"] = BEAT
     return ideas
 
 
