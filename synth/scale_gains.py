@@ -10,7 +10,7 @@ from synth.scale import ScaledCost
 Entry = Mapping[str, Any]
 
 #: A clock period over another one, up to which their energies are compared.
-SLOWER = 1.1
+SLOWER = 1.15
 _SIDES = ("candidate", "baseline")
 #: Part of the clock period that a circuit uses at least, if its area is what the clock takes.
 _USED = 0.9
