@@ -16,6 +16,7 @@ from sim.selection import SettingsParser, is_pattern, positive, select
 from sim.tools import ToolError
 from synth.compare import Result, compare
 from synth.cost import Cost, NotVerifiedError, costs
+from synth.energy_table import show_energies
 from synth.libraries import Choice, choose
 from synth.public_table import show_public
 from synth.replay import ReplayError
@@ -48,6 +49,7 @@ def main() -> int:
         for name in sorted({datapath for datapath, _ in chosen})
         for result in compare(find_datapath(name), found)
     ]
+    show_energies(found)
     _show_comparisons(compared)
     results.update("synth", (asdict(each) for each in found))
     results.update("comparisons", (asdict(each) for each in compared))

@@ -24,6 +24,7 @@ from sim.tools import run_yosys
 from synth import energy
 from synth.cost import LIBRARIES, Cost
 from synth.energy import WorkEnergy, energy_of, energy_per_work
+from synth.energy_table import show_energies
 from synth.gates import without_memories
 from synth.libraries import load_library
 from synth.library import Library
@@ -169,3 +170,26 @@ def test_operations_per_joule_of_multiply_adds() -> None:
     ):
         cost = Cost(**{**known, "unit": unit, "energy_pj_per_work": picojoules})  # type: ignore[arg-type]
         assert cost.operations_per_joule == (expected and pytest.approx(expected))
+
+
+def test_energies_by_operands_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two operations for a MAC; circuits with one kind of operands are in another table."""
+    fields = {"unit": "MAC", "config": "one", "target": "efficiency", "target_ps": None}
+    fields |= {"critical_path_ps": 2850.0, "energy_parts": {"cells": 3.0, "clock": 1.0}}
+    known = dict.fromkeys(Cost.__dataclass_fields__) | fields
+    both = {"uniform": {"cells": 3.0, "clock": 1.0}, "normal": {"cells": 1.5, "clock": 1.0}}
+    costs = [
+        Cost(**{**known, "energy_by_operands": kinds, "config": name})  # type: ignore[arg-type]
+        for name, kinds in (("none", None), ("one", {"uniform": both["uniform"]}), ("two", both))
+    ]
+    costs.append(
+        Cost(**{**known, "energy_by_operands": both, "config": "rows", "unit": "row"})  # type: ignore[arg-type]
+    )
+    show_energies(costs)
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert [line.split() for line in lines if line][1:] == [
+        ["two", "efficiency", "2.85", "4", "2.5", "500", "800", "25%"],
+        ["rows", "efficiency", "2.85", "4", "2.5", "-", "-", "25%"],
+    ]
+    show_energies(costs[:2])
+    assert capsys.readouterr().out == ""
