@@ -24,15 +24,7 @@ def pareto(entries: Sequence[Entry]) -> str:
     ]
     groups = grouped(entries, lambda each: (each["datapath"], each["library"]))
     for index, ((datapath, library), own) in enumerate(groups):
-        drawn = [
-            Group(role, *style, tuple((area, delay) for area, delay in points))
-            for role, style in STYLES.items()
-            if (
-                points := [
-                    point for each in own if each["role"] == role for point in each["points"]
-                ]
-            )
-        ]
+        drawn = circuits(own)
         if not drawn:
             continue
         shown = "; ".join(
@@ -48,3 +40,16 @@ def pareto(entries: Sequence[Entry]) -> str:
             f"<figcaption>{escape(caption)}</figcaption></figure>"
         )
     return "\n".join(parts)
+
+
+def circuits(entries: Sequence[Entry]) -> list[Group]:
+    """All circuits, by what they are in comparisons."""
+    return [
+        Group(role, *style, tuple((area, delay) for area, delay in points))
+        for role, style in STYLES.items()
+        if (
+            points := [
+                point for each in entries if each["role"] == role for point in each["points"]
+            ]
+        )
+    ]
