@@ -151,6 +151,8 @@ def test_configuration_refuses_what_may_overflow() -> None:
     assert WeightStationaryConfiguration(deepest, 2, parameters).rows == deepest
     with pytest.raises(ValueError, match=rf"^rows is {deepest + 1}; 18 .* sum of {deepest} "):
         WeightStationaryConfiguration(deepest + 1, 2, parameters)
+    with pytest.raises(ValueError, match=r"^correct_at is 'beat'; .* allowed are 'pe' and 'edge'$"):
+        WeightStationaryConfiguration(4, 4, Parameters(correct_at="beat"))
     with pytest.raises(ValueError, match=r"^lanes is 2; "):
         WeightStationaryConfiguration(2, 2, Parameters(8, 32, lanes=2))
 
