@@ -42,8 +42,8 @@ def replace(file: Path, old: str, new: str) -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The packages and the compiled runtime of the tree, in a folder of their own."""
-    ignored = shutil.ignore_patterns("__pycache__", ".*")
+    """The packages, compiled too, and the runtime of the tree, in a folder of their own."""
+    ignored = shutil.ignore_patterns(".*")
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
     catalogue = tmp_path / "hdl" / "ent" / "__init__.py"
