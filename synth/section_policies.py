@@ -43,9 +43,13 @@ SERVED = [
 
 
 def read_policies(build: Path) -> dict[str, Any]:
-    """What the last runs left in the folder of all that is generated; empty if there were none."""
+    """What the last runs left in the folder of all that is generated; empty if there were none.
+
+    Tables that an earlier version made, without energies, are left out: ``make policies`` anew.
+    """
     folder, serving = build / FOLDER, build / SERVING
-    tables = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
+    made = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
+    tables = [each for each in made if "energy" in each]
     figures = [file.read_text() for file in sorted(folder.glob("*.svg")) if file.name != LANES]
     lanes = [(folder / LANES).read_text()] if (folder / LANES).exists() else []
     served = [json.loads(serving.read_text())] if serving.exists() else []

@@ -306,6 +306,8 @@ def test_policies_are_shown_with_their_figures(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     serving.mkdir()
     (folder / "lines.json").write_text(json.dumps(experiment))
+    old = {name: value for name, value in experiment.items() if name != "energy"}
+    (folder / "old.json").write_text(json.dumps(old))
     (folder / "lines.svg").write_text("<svg>curve</svg>")
     (folder / "lanes.svg").write_text("<svg>lanes</svg>")
     (serving / "lines.json").write_text(json.dumps(lines))
