@@ -144,11 +144,17 @@ def weigh(results: Mapping[str, Any]) -> Evidence:
 
 def _stale_scale(gain: Entry, known: Mapping[tuple[str, str, str, str], Entry]) -> str:
     """Why a comparison at scale may not be shown: a small array's cost may not, or has changed."""
-    for side in ("baseline", "candidate"):
-        cost, scaled = known.get(_key(gain, gain[side])), gain[f"{side}_cost"]
+    sides = [
+        (gain[side], gain[f"{side}_cost"]["circuit"], gain[f"{side}_cost"]["small_um2"])
+        for side in ("baseline", "candidate")
+    ]
+    rivals = gain.get("energy_baselines", {}).values()
+    sides += [(each["config"], each["circuit"], each["area_um2"]) for each in rivals]
+    for config, *told in sides:
+        cost = known.get(_key(gain, config))
         if cost is None:
             return "a side has no cost to show"
-        if (cost["circuit"], cost["area_um2"]) != (scaled["circuit"], scaled["small_um2"]):
+        if [cost["circuit"], cost["area_um2"]] != told:
             return "older than the costs; make synth"
     return ""
 

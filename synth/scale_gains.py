@@ -22,6 +22,7 @@ class Gain:
 
     idea: what is compared. Of several baselines the one that leaves the least is the baseline;
     energy is compared with the best of those that are about as fast, for each kind of operands.
+    energy_baselines: which, as ``ScaledCost`` names its small array: config, circuit, area_um2.
     baseline, candidate: the small arrays; baseline_cost, candidate_cost:
     fields of ``ScaledCost``. area_efficiency: work/s/mm², candidate over baseline.
     energy_efficiency: work/J likewise, by operands. slower: the candidate's clock is the lower
@@ -41,6 +42,7 @@ class Gain:
     candidate_cost: dict[str, Any]
     area_efficiency: float
     energy_efficiency: dict[str, float]
+    energy_baselines: dict[str, dict[str, Any]]
     slower: bool
     published_area: float | None
     published_energy: float | None
@@ -129,7 +131,8 @@ def gains(datapath: Datapath, costs: Iterable[tuple[Scale, ScaledCost]]) -> list
                     baseline_cost=asdict(baseline),
                     candidate_cost=asdict(candidate),
                     area_efficiency=round(candidate.area_efficiency / baseline.area_efficiency, 4),
-                    energy_efficiency=_energy(baseline, candidate),
+                    energy_efficiency=(energy := _energy(baseline, candidate)),
+                    energy_baselines=dict.fromkeys(energy, _told_from(baseline)),
                     slower=candidate.period_ps > baseline.period_ps,
                     published_area=paper.area_efficiency if paper else None,
                     published_energy=paper.energy_efficiency if paper else None,
@@ -158,11 +161,23 @@ def _against_the_best(entries: Sequence[Gain]) -> Gain:
     """
     weakest = min(entries, key=lambda each: each.area_efficiency)
     rivals = [each for each in entries if each is weakest or _as_fast(each)]
-    energy = {
-        operands: min(each.energy_efficiency.get(operands, ratio) for each in rivals)
-        for operands, ratio in weakest.energy_efficiency.items()
+    best = {
+        operands: min(
+            (each for each in rivals if operands in each.energy_efficiency),
+            key=lambda each: each.energy_efficiency[operands],
+        )
+        for operands in weakest.energy_efficiency
     }
-    return replace(weakest, energy_efficiency=energy)
+    return replace(
+        weakest,
+        energy_efficiency={kind: each.energy_efficiency[kind] for kind, each in best.items()},
+        energy_baselines={kind: each.energy_baselines[kind] for kind, each in best.items()},
+    )
+
+
+def _told_from(cost: ScaledCost) -> dict[str, Any]:
+    """The small array, by what says whether it is still the same."""
+    return {"config": cost.small, "circuit": cost.circuit, "area_um2": cost.small_um2}
 
 
 def _as_fast(gain: Gain) -> bool:

@@ -359,6 +359,8 @@ def test_of_several_baselines_the_best_counts_in_each_figure(period: float, rand
     assert found.baseline == array(2, OTHER).name
     assert found.area_efficiency == 1.075
     assert found.energy_efficiency == {"random": random, "mean 0": 1.0}
+    best = array(2, BASELINE if random < 2 else OTHER).name
+    assert found.energy_baselines["random"] == {"config": best, "circuit": "0", "area_um2": 500.0}
 
 
 def test_only_circuits_of_the_same_clock_and_targets_are_compared() -> None:

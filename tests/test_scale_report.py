@@ -100,6 +100,16 @@ def test_slack_is_told(results: dict[str, Any]) -> None:
     assert section(page(results), "At scale").count("baseline has slack") == 1
 
 
+@pytest.mark.parametrize(("circuit", "shown"), [("0", 4), ("1", 3)])
+def test_a_gain_in_energy_over_another_circuit_is_withheld(
+    results: dict[str, Any], circuit: str, shown: int
+) -> None:
+    """The baseline that was best in energy must still be the one that it was."""
+    rival = {"config": "other-4x4", "circuit": circuit, "area_um2": 16000.0}
+    results["scales"][0]["energy_baselines"] = {"uniform": rival}
+    assert len(weigh(results).scales) == shown
+
+
 def test_energy_may_be_unknown(results: dict[str, Any]) -> None:
     for each in results["scales"]:
         each["energy_efficiency"] = {}

@@ -30,7 +30,6 @@ CANDIDATES: dict[str, Variant] = {
     "both, nine wires": (Encoding.NR4SD, "edge", "edge"),
     "both, sign-magnitude": (Encoding.ENT, "edge", "edge"),
 }
-ENCODER = CANDIDATES["encoder at the edge"]
 BOTH = CANDIDATES["both at the edge"]
 #: With lanes: their ones, summed at the edge beat by beat.
 BEAT: Variant = (Encoding.ONE_HOT, "edge", "beat")
@@ -47,10 +46,11 @@ ORGANISATIONS = {
 }
 #: Lanes of the organisations that have any.
 LANES = {"3-D cube": 8, "adder trees": 8}
-#: Ideas of which arrays of every organisation are mapped, beside both baselines.
-ARRAY_IDEAS = {"encoders as published": AS_PUBLISHED, "both at the edge": BOTH}
-#: Accumulators of arrays; the paper's own idea is tried with the first.
-ACCUMULATIONS: tuple[Accumulation, ...] = ("fused", "carry-save")
+#: By accumulator, ideas of which arrays of every organisation are mapped beside both baselines.
+ARRAY_IDEAS: dict[Accumulation, dict[str, Variant]] = {
+    "fused": {"encoders as published": AS_PUBLISHED, "both at the edge": BOTH},
+    "carry-save": {"both at the edge": BOTH},
+}
 
 
 def _parameters(
@@ -87,12 +87,8 @@ def _small(organisation: str, variant: Variant, accumulation: Accumulation) -> E
 
 def _ideas(organisation: str, accumulation: Accumulation) -> dict[str, Variant]:
     """What is mapped of an organisation beside the baselines."""
-    ideas = dict(ARRAY_IDEAS)
-    if accumulation != ACCUMULATIONS[0]:
-        del ideas["encoders as published"]
-    if organisation in LANES:
-        ideas["both at the edge"] = BEAT
-    return ideas
+    ideas = ARRAY_IDEAS[accumulation]
+    return ideas | {"both at the edge": BEAT} if organisation in LANES else ideas
 
 
 def _variants(organisation: str, accumulation: Accumulation) -> tuple[Variant, ...]:
@@ -107,7 +103,7 @@ _MAPPED = (
     *(
         _small(organisation, variant, accumulation)
         for organisation in ORGANISATIONS
-        for accumulation in ACCUMULATIONS
+        for accumulation in ARRAY_IDEAS
         for variant in _variants(organisation, accumulation)
     ),
 )
@@ -200,7 +196,7 @@ DATAPATH = Datapath(
                 PUBLISHED,
             )
             for organisation in ORGANISATIONS
-            for accumulation in ACCUMULATIONS
+            for accumulation in ARRAY_IDEAS
             for against, baseline in (("", BASELINE), (", encoders registered", REGISTERED))
             for idea, variant in _ideas(organisation, accumulation).items()
         ),
@@ -215,7 +211,7 @@ DATAPATH = Datapath(
         )
         for organisation, (_, *large) in ORGANISATIONS.items()
         for (scale, multipliers), sides in zip(SCALES.items(), large, strict=True)
-        for accumulation in ACCUMULATIONS
+        for accumulation in ARRAY_IDEAS
         for variant in _variants(organisation, accumulation)
     ),
     published_gains=(
