@@ -37,7 +37,8 @@ class Circuits:
             Try("gates", script, 0, float(rng.integers(10, 90)), float(rng.integers(15, 110)))
             for script in ("amap", "fastest", "balanced-map", "balanced-amap", "map-sized", "nf")
         ]
-        return Mappings(Block(name, "", kept, name), tuple(tries), Path(name))
+        text = "  wire width 2 output 1 \\o\n"
+        return Mappings(Block(name, text, kept, name), tuple(tries), Path(name))
 
     def compose(self, files: dict[str, Path], *_: object) -> SimpleNamespace:
         self.timed += 1
@@ -151,6 +152,29 @@ def test_no_choice_is_more_efficient(seed: int, monkeypatch: pytest.MonkeyPatch)
     assert min(products) <= own <= TOLERANCE * min(products)
     assert found.netlist.flat["chosen"] == {name: one.stem for name, one in found.chosen.items()}
     assert timed < 15 < len(products) / 10
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_buffers_are_composed_and_paid_for(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the fastest circuits, in all but the smallest choice; for every instance."""
+    circuits = _circuits(seed, monkeypatch, Arrays)
+    drivers = {"router": {"o": SimpleNamespace(area_um2=0.5)}}
+    monkeypatch.setattr("synth.efficiency.find_drivers", lambda modules, _: drivers)
+    composed = []
+
+    def compose(files: dict, library: Any, folder: Path, drivers: Any) -> SimpleNamespace:
+        composed.append(drivers)
+        return circuits.compose(files)
+
+    monkeypatch.setattr(module, "compose", compose)
+    found = most_efficient(circuits.mappings, None, Path())  # type: ignore[arg-type]
+    assert composed[0] == {}
+    assert composed[1:] == [drivers] * (len(composed) - 1) != []
+    assert found.drivers == drivers
+    tries = tuple(found.chosen[name] for name in BLOCKS)
+    whole = Whole(circuits.mappings, None, Path(), drivers=drivers)  # type: ignore[arg-type]
+    width = 2
+    assert whole.area(tries) == circuits.area(found.chosen) + KEPT["router"] * width * 0.5
 
 
 def test_clocks_that_cannot_win_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
